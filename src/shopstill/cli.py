@@ -1,0 +1,127 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shopstill import __version__
+from shopstill.core.errors import ShopstillError
+
+if TYPE_CHECKING:
+    from shopstill.core.artifact import Artifact
+    from shopstill.recipe import Recipe
+
+_STAGES = {
+    "run": "all stages, from the shop to the report",
+    "prepare": "read, clean and split the shop",
+    "teach": "train the teacher, or take in what was made elsewhere",
+    "label": "mine pairs and have the teacher label them",
+    "distil": "train the students and their twins",
+    "evaluate": "judge all models on the test queries, and time them",
+    "report": "write the report",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    top = argparse.ArgumentParser(
+        prog="shopstill", description="Distil heavy e-commerce models into small students, and prove what they kept."
+    )
+    top.add_argument("--version", action="version", version=f"shopstill {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, what in _STAGES.items():
+        text = what if name == "run" else f"{what}; stages before it are made where they are missing"
+        one = commands.add_parser(name, help=what, description=text[0].upper() + text[1:] + ".")
+        one.set_defaults(do=_run)
+        one.add_argument("recipe", type=Path, help="recipe file (YAML)")
+        _add_set(one)
+        one.add_argument("-q", "--quiet", action="store_true", help="warnings and the result only")
+    recipe = commands.add_parser("recipe", help="check a recipe, or print the schema", description="Work on recipes.")
+    kinds = recipe.add_subparsers(dest="what", required=True, metavar="WHAT")
+    check = kinds.add_parser("check", help="name every fault in a recipe", description="Name every fault in a recipe.")
+    check.add_argument("recipe", type=Path, help="recipe file (YAML)")
+    _add_set(check)
+    check.set_defaults(do=_check)
+    schema = kinds.add_parser("schema", help="print the JSON schema, for editors", description="Print the JSON schema.")
+    schema.set_defaults(do=_schema)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status: 0 done, 1 a fault in what was given, 130 interrupted."""
+    options = parser().parse_args(arguments)
+    quiet = getattr(options, "quiet", False)
+    logging.basicConfig(
+        level=logging.WARNING if quiet else logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
+    )
+    try:
+        options.do(options)
+    except ShopstillError as fault:
+        sys.stderr.write(f"shopstill: {fault}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("shopstill: interrupted; the same command goes on from here\n")
+        return 130
+    except BrokenPipeError:
+        return 0
+    return 0
+
+
+def _add_set(to: argparse.ArgumentParser) -> None:
+    to.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a value of the recipe, such as seed=2 or students.fast.training.epochs=3; may be given again",
+    )
+
+
+def _read(options: argparse.Namespace) -> Recipe:
+    from shopstill import recipe
+
+    return recipe.read(options.recipe, options.set)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from shopstill import pipeline
+
+    wanted = _read(options)
+    made = pipeline.run(wanted, until="report" if options.command == "run" else options.command)
+    if made[-1].kind in ("evaluate", "report"):
+        _show(made)
+    sys.stdout.write(f"{made[-1].kind}: {made[-1].path}\n")
+
+
+def _show(made: Sequence[Artifact]) -> None:
+    from rich.console import Console
+
+    from shopstill import pipeline
+    from shopstill.evaluate.report import terminal_tables
+
+    evaluation, latency, sizes, _ = pipeline.findings(made)
+    console = Console()
+    for table in terminal_tables(evaluation, latency, sizes):
+        console.print(table)
+    if made[-1].kind == "report":
+        console.print(f"The report: {made[-1].path / 'report.html'}", soft_wrap=True)
+
+
+def _check(options: argparse.Namespace) -> None:
+    from shopstill import pipeline
+
+    wanted = _read(options)
+    pipeline.check(wanted)
+    sys.stdout.write(f"{options.recipe}: no fault found; it makes {wanted.runs / wanted.name}\n")
+
+
+def _schema(options: argparse.Namespace) -> None:
+    from shopstill import recipe
+
+    sys.stdout.write(json.dumps(recipe.recipe_schema(), indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,198 @@
+"""Artifacts: folders that appear whole or not at all, and say what they were made from."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shopstill.core.errors import ArtifactError
+from shopstill.core.fingerprint import file_sha256, fingerprint
+
+MANIFEST = "artifact.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A finished folder on disk.
+
+    Attributes:
+        path: the folder.
+        kind: the stage that made it, such as ``"labels"``.
+        fingerprint: digest of everything it was made from: configuration and parents.
+        parents: name → fingerprint of each artifact or source it was made from.
+        config: the resolved configuration.
+        measurements: what was measured while it was made.
+    """
+
+    path: Path
+    kind: str
+    fingerprint: str
+    parents: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    measurements: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def content(self) -> str:
+        """Digest of what it holds, where its stage measured one; what follows then runs anew only if that changed."""
+        return str(self.measurements.get("content", self.fingerprint))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """An artifact that is being written: files go into ``folder``, figures into ``measurements``."""
+
+    folder: Path
+    measurements: dict[str, Any] = field(default_factory=dict)
+
+
+def identity(kind: str, config: Mapping[str, Any], parents: Mapping[str, str]) -> str:
+    """The fingerprint that an artifact of this kind, configuration and parents has, known before it is made."""
+    return fingerprint({"kind": kind, "config": config, "parents": dict(parents)})
+
+
+@contextmanager
+def create(path: Path, *, kind: str, config: Mapping[str, Any], parents: Mapping[str, str]) -> Iterator[Draft]:
+    """Write an artifact aside, then put it in its place in one step.
+
+    When the body raises, or the process dies, nothing appears at ``path`` and an older artifact there stays.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "demo"
+    >>> with create(folder, kind="demo", config={"a": 1}, parents={}) as draft:
+    ...     _ = (draft.folder / "hello.txt").write_text("hello")
+    >>> load(folder, kind="demo").config
+    {'a': 1}
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
+    folder = path.parent / f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.draft"
+    folder.mkdir()
+    draft = Draft(folder=folder)
+    try:
+        yield draft
+        _finish(folder, kind, config, parents, draft.measurements)
+        _replace(folder, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def load(path: Path, *, kind: str | None = None, verify: bool = False) -> Artifact:
+    """Read an artifact's manifest.
+
+    Args:
+        path: the folder.
+        kind: refuse an artifact of another kind.
+        verify: also compare every file with its SHA-256.
+
+    Raises:
+        ArtifactError: there is none, it is of another kind or a newer format, or a file does not match.
+    """
+    path = Path(path)
+    manifest = path / MANIFEST
+    try:
+        stated = json.loads(manifest.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: no artifact here ({MANIFEST} is missing); run the stage that makes it") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as cause:
+        raise ArtifactError(f"{manifest}: not readable as JSON ({cause}); delete the folder and run again") from None
+    if stated.get("format", 0) > FORMAT:
+        raise ArtifactError(f"{manifest}: format {stated['format']} is newer than {FORMAT}; update shopstill to read it")
+    if kind is not None and stated["kind"] != kind:
+        raise ArtifactError(f"{path}: holds a {stated['kind']!r} artifact where {kind!r} is expected")
+    if verify:
+        _verify(path, stated["files"])
+    return Artifact(
+        path=path,
+        kind=stated["kind"],
+        fingerprint=stated["fingerprint"],
+        parents=stated["parents"],
+        config=stated["config"],
+        measurements=stated["measurements"],
+    )
+
+
+def fresh(path: Path, *, kind: str, config: Mapping[str, Any], parents: Mapping[str, str]) -> Artifact | None:
+    """The artifact at ``path`` if it was made from exactly these inputs, else None."""
+    try:
+        found = load(path, kind=kind)
+    except ArtifactError:
+        return None
+    return found if found.fingerprint == identity(kind, config, parents) else None
+
+
+def _finish(
+    folder: Path, kind: str, config: Mapping[str, Any], parents: Mapping[str, str], measurements: Mapping[str, Any]
+) -> None:
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    manifest = {
+        "format": FORMAT,
+        "kind": kind,
+        "fingerprint": identity(kind, config, parents),
+        "parents": dict(parents),
+        "config": config,
+        "measurements": measurements,
+        "files": {
+            p.relative_to(folder).as_posix(): {"sha256": file_sha256(p), "bytes": p.stat().st_size} for p in files
+        },
+    }
+    for file in files:
+        _sync(file)
+    text = json.dumps(manifest, indent=2, ensure_ascii=False, sort_keys=True)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    _sync(folder / MANIFEST)
+    _sync(folder)
+
+
+def _replace(folder: Path, path: Path) -> None:
+    if path.exists():
+        old = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.old"
+        path.rename(old)
+        folder.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        folder.rename(path)
+    _sync(path.parent)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a killed run left beside ``path``; a live process's draft stays."""
+    for leftover in path.parent.glob(f".{path.name}.*"):
+        if leftover.suffix == ".old" or (leftover.suffix == ".draft" and not _alive(leftover)):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _alive(draft: Path) -> bool:
+    pid = int(draft.name.rsplit(".", 2)[1].split("-")[0])
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return pid != os.getpid()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _verify(path: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
+    for name, stated in files.items():
+        file = path / name
+        if not file.is_file():
+            raise ArtifactError(f"{file}: missing from the {path.name} artifact; restore it or run the stage again")
+        if file_sha256(file) != stated["sha256"]:
+            raise ArtifactError(f"{file}: content differs from its SHA-256 in {MANIFEST}; restore it or run again")

@@ -1,0 +1,224 @@
+"""Any shop's own export: CSV, TSV, JSON or Parquet, with a mapping from its columns to ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from shopstill.core.config import config
+from shopstill.core.errors import ConfigError, DataError, nearest
+from shopstill.data.chunk import Chunk, Raw, Scale, query_ids
+from shopstill.data.readers._delimited import Layout, read_delimited
+from shopstill.data.readers._files import Source, existing, sources_in
+from shopstill.data.readers._objects import as_list, as_map, as_text, read_objects
+from shopstill.data.readers._parquet import read_parquet
+from shopstill.data.schema import SCHEMAS
+
+Format = Literal["auto", "csv", "tsv", "json", "parquet"]
+_SUFFIXES: dict[str, tuple[str, ...]] = {
+    "csv": (".csv",),
+    "tsv": (".tsv", ".txt"),
+    "json": (".jsonl", ".ndjson", ".json"),
+    "parquet": (".parquet", ".pq"),
+}
+_QUERY = "query"
+"""Stands for ``query_id`` where a file names queries by their text."""
+
+
+@config
+class TableFile:
+    """A file and what its columns mean.
+
+    Attributes:
+        path: the file; text may be gzipped or zipped.
+        columns: our column → the file's. Judgments and events may name ``query`` (the text) instead of ``query_id``;
+            queries without a ``query_id`` get one made from their text.
+        format: found by the name when ``auto``; ``json`` is JSON lines or one array.
+        encoding: of text files.
+        delimiter: of ``csv`` files.
+        header: the columns' names, where a text file does not give them.
+        attributes: columns of the file that become attributes under their own names.
+        category_separator: what parts the steps of a category's path in text.
+        labels: label → [grade, gain], where grades are named; map ``label`` to the file's column then.
+        low: the smallest grade.
+        high: the largest grade.
+        zero: the grade that is worth nothing.
+        values: our column → {the file's value → ours}, such as ``kind: {pv: impression, buy: purchase}``.
+        repeats: the file repeats an id with every row that names it; the first row counts.
+    """
+
+    path: Path
+    columns: Mapping[str, str]
+    format: Format = "auto"
+    encoding: str = "utf-8"
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    header: tuple[str, ...] | None = None
+    attributes: tuple[str, ...] = ()
+    category_separator: str = Field(default=">", min_length=1)
+    labels: Mapping[str, tuple[float, float]] = Field(default_factory=dict)
+    low: float = float("-inf")
+    high: float = float("inf")
+    zero: float = 0.0
+    values: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
+    repeats: bool = False
+
+    def scale(self) -> Scale:
+        """What the grades mean."""
+        labels = {label.casefold(): worth for label, worth in self.labels.items()}
+        return Scale(labels=labels, low=self.low, high=self.high, zero=self.zero)
+
+
+@config
+class Columns:
+    """Reads tables from files whose columns a mapping names.
+
+    Attributes:
+        products: the catalogue.
+        queries: what shoppers typed.
+        judgments: grades of pairs.
+        events: impressions, clicks, carts, purchases.
+        edges: relations among products and entities.
+    """
+
+    products: TableFile | None = None
+    queries: TableFile | None = None
+    judgments: TableFile | None = None
+    events: TableFile | None = None
+    edges: TableFile | None = None
+
+    def read(self) -> Iterator[Chunk]:
+        """The tables in this order, each a piece at a time.
+
+        Raises:
+            ConfigError: a mapping names a column that a table does not have, or lacks a required one.
+            DataError: a file is missing or is not what it claims to be.
+        """
+        for table, file in self._files():
+            _check(table, file)
+        for table, file in self._files():
+            for name, raw in _raws(table, file):
+                yield _chunk(table, file, name, raw)
+
+    def sources(self) -> list[Path]:
+        """The files."""
+        return [existing(file.path) for _, file in self._files()]
+
+    def _files(self) -> list[tuple[str, TableFile]]:
+        named = [(table, getattr(self, table)) for table in SCHEMAS]
+        found = [(table, file) for table, file in named if file is not None]
+        if not found:
+            raise ConfigError(f"reader columns: name at least one table: {', '.join(SCHEMAS)}")
+        return found
+
+
+def _check(table: str, file: TableFile) -> None:
+    known = [*SCHEMAS[table].names, *((_QUERY,) if table in ("judgments", "events") else ())]
+    for column in file.columns:
+        if column not in known:
+            raise ConfigError(f"{table}.columns.{column}: unknown column; {nearest(column, known)}")
+    derived = {"query_id"} if table == "queries" or _QUERY in file.columns else set()
+    derived |= {"gain", "grade" if "label" in file.columns else "gain"}
+    needed = [f.name for f in SCHEMAS[table] if not f.nullable and f.name not in derived]
+    for column in needed:
+        if column not in file.columns:
+            raise ConfigError(
+                f"{table}.columns: lacks {column!r}, which every row needs; add {column}: <column of {file.path}>"
+            )
+    if "label" in file.columns and "grade" not in file.columns and not file.labels:
+        raise ConfigError(
+            f"{table}.labels: says nothing about the labels in {file.columns['label']!r}; add <label>: [grade, gain]"
+        )
+
+
+def _raws(table: str, file: TableFile) -> Iterator[tuple[str, Raw]]:
+    wanted = list(dict.fromkeys([*file.columns.values(), *file.attributes]))
+    kind = _format(file)
+    if kind == "parquet":
+        for raw in read_parquet(file.path, wanted, table=table):
+            yield str(file.path), raw
+        return
+    for source in sources_in(file.path, _SUFFIXES[kind]):
+        for raw in _objects(table, file, source) if kind == "json" else _delimited(table, file, source, wanted, kind):
+            yield source.name, raw
+
+
+def _delimited(table: str, file: TableFile, source: Source, wanted: list[str], kind: str) -> Iterator[Raw]:
+    layout = Layout(
+        table=table,
+        required=wanted,
+        delimiter="\t" if kind == "tsv" else file.delimiter,
+        encoding=file.encoding,
+        header=file.header,
+    )
+    return read_delimited(source, layout)
+
+
+def _objects(table: str, file: TableFile, source: Source) -> Iterator[Raw]:
+    kinds: dict[str, Any] = dict.fromkeys((*file.columns.values(), *file.attributes), as_text)
+    if "category" in file.columns:
+        kinds[file.columns["category"]] = partial(as_list, separator=file.category_separator)
+    if "attributes" in file.columns:
+        kinds[file.columns["attributes"]] = as_map
+    for objects in read_objects(source, table=table, encoding=file.encoding):
+        yield objects.columns(kinds)
+
+
+def _format(file: TableFile) -> str:
+    if file.format != "auto":
+        return file.format
+    name = file.path.name.lower().removesuffix(".gz").removesuffix(".zip")
+    for kind, suffixes in _SUFFIXES.items():
+        if name.endswith(suffixes):
+            return kind
+    raise DataError(f"{file.path}: its name says nothing about its format; set format: csv, tsv, json or parquet")
+
+
+def _chunk(table: str, file: TableFile, name: str, raw: Raw) -> Chunk:
+    data = raw.select(file.columns)
+    data = _with_query_ids(table, data)
+    for column, mapping in file.values.items():
+        if column in data.column_names:
+            data = data.set_column(data.column_names.index(column), column, _replaced(data[column], mapping))
+    if "category" in data.column_names and pa.types.is_string(data["category"].type):
+        paths = [as_list(text, file.category_separator) for text in data["category"].to_pylist()]
+        data = data.set_column(data.column_names.index("category"), "category", pa.array(paths, pa.list_(pa.string())))
+    if file.attributes:
+        data = data.append_column("attributes", _attributes(raw, file.attributes))
+    return Chunk(
+        table=table,
+        data=data,
+        file=name,
+        lines=raw.lines,
+        scale=file.scale() if table == "judgments" else None,
+        repeats=file.repeats,
+        rejects=raw.rejects,
+    )
+
+
+def _with_query_ids(table: str, data: pa.Table) -> pa.Table:
+    if table == "queries" and "query_id" not in data.column_names:
+        return data.append_column("query_id", query_ids(data["text"]))
+    if _QUERY in data.column_names:
+        return data.drop_columns([_QUERY]).append_column("query_id", query_ids(data[_QUERY]))
+    return data
+
+
+def _replaced(values: pa.ChunkedArray, mapping: Mapping[str, str]) -> pa.ChunkedArray:
+    text = values.cast(pa.string())
+    at = pc.index_in(text, pa.array(list(mapping)))
+    return pc.coalesce(pc.take(pa.array(list(mapping.values())), at), text)
+
+
+def _attributes(raw: Raw, names: tuple[str, ...]) -> pa.Array:
+    columns = [raw.data[name].cast(pa.string()).to_pylist() for name in names]
+    rows = [[(n, v) for n, v in zip(names, values, strict=True) if v] or None for values in zip(*columns, strict=True)]
+    return pa.array(rows, pa.map_(pa.string(), pa.string()))
+
+
+columns = Columns

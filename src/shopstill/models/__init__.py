@@ -1,0 +1,1 @@
+"""Networks: encoders, cross-encoders, towers and their heads."""

@@ -1,0 +1,91 @@
+"""Scoring one query at a time, with everything about the products done ahead of time: what a shopper waits for.
+
+Shapes: ``P`` products, ``N`` candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shopstill.data.lexical import LexicalIndex
+from shopstill.data.tokens import Ragged
+from shopstill.models.build import TextModel
+from shopstill.models.cross import CrossEncoder
+from shopstill.models.towers import TwoTowers
+
+_ENCODED_AT_ONCE = 512
+
+
+class CrossAhead:
+    """A cross-encoder whose titles are tokenised ahead of time.
+
+    Args:
+        model: the cross-encoder with its tokenizer.
+        products: P product texts.
+    """
+
+    def __init__(self, model: TextModel, products: Sequence[str]) -> None:
+        assert isinstance(model.network, CrossEncoder)
+        self._network, self._tokenizer = model.network.eval(), model.tokenizer
+        self._products = model.tokenizer.encode(products)
+
+    @torch.inference_mode()
+    def score(self, query: str, candidates: np.ndarray) -> np.ndarray:
+        """Scores [N] of some products, given as positions, for a query."""
+        asked = self._tokenizer.encode([query])
+        limit = self._network.config.max_tokens
+        pairs = self._tokenizer.pairs(asked, self._products, np.zeros(len(candidates), np.int64), candidates, limit)
+        signals = self._network(
+            torch.from_numpy(pairs.rows.ids_S).long(),
+            torch.from_numpy(pairs.rows.length_N).long(),
+            torch.from_numpy(pairs.second_N).long(),
+        )
+        return np.asarray(signals.logits.float().numpy())
+
+
+class TowersAhead:
+    """Two towers whose products are encoded ahead of time.
+
+    Args:
+        model: the towers with their tokenizer.
+        products: P product texts.
+        lexical: index of the same products, in the same order, for the ``interaction`` head.
+    """
+
+    def __init__(self, model: TextModel, products: Sequence[str], lexical: LexicalIndex | None = None) -> None:
+        assert isinstance(model.network, TwoTowers)
+        self._network, self._tokenizer, self._lexical = model.network.eval(), model.tokenizer, lexical
+        limits = model.network.config.product.max_tokens, model.network.config.query.max_tokens
+        self._query_limit = limits[1]
+        tokens = model.tokenizer.encode(products)
+        rows = model.tokenizer.singles(tokens, np.arange(len(products)), limits[0])
+        self._sides = self._encode(rows)
+
+    @torch.inference_mode()
+    def score(self, query: str, candidates: np.ndarray) -> np.ndarray:
+        """Scores [N] of some products, given as positions, for a query."""
+        row = self._tokenizer.singles(self._tokenizer.encode([query]), np.zeros(1, np.int64), self._query_limit)
+        ids = torch.from_numpy(row.ids_S).long()
+        asked = self._network.query(ids, torch.tensor([len(ids)]))
+        chosen = torch.from_numpy(candidates)
+        products = tuple(side.index_select(0, chosen) for side in self._sides)
+        lexical = torch.zeros(len(candidates), 0)
+        if self._lexical is not None and self._network.lexical:
+            lexical = torch.from_numpy(self._lexical.features(query, candidates))
+        return np.asarray(self._network.score(asked, products, lexical).logits.numpy())
+
+    @torch.inference_mode()
+    def _encode(self, rows: Ragged) -> tuple[Tensor, ...]:
+        parts, longest = [], int(rows.length_N.max())
+        for at in range(0, len(rows), _ENCODED_AT_ONCE):
+            piece = rows.take(np.arange(at, min(at + _ENCODED_AT_ONCE, len(rows))))
+            ids, length = torch.from_numpy(piece.ids_S).long(), torch.from_numpy(piece.length_N).long()
+            vectors, weight, pooled = self._network.product(ids, length)
+            short = longest - weight.shape[1]
+            pad = torch.nn.functional.pad
+            parts.append((pad(vectors, (0, 0, 0, short)), pad(weight, (0, short)), pooled))
+        return tuple(torch.cat(side) for side in zip(*parts, strict=True))

@@ -1,0 +1,197 @@
+"""Models from configurations, and from the folders they were saved to.
+
+A model folder holds ``model.json`` (its configuration and sizes), ``model.safetensors`` and ``tokenizer.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from shopstill.core.config import build as build_config
+from shopstill.core.config import config, plain
+from shopstill.core.errors import ArtifactError, ConfigError
+from shopstill.data.lexical import FEATURES
+from shopstill.data.tokens import TextTokenizer
+from shopstill.models import pretrained
+from shopstill.models.cross import Cross, CrossEncoder
+from shopstill.models.encoder import Encoder, EncoderConfig
+from shopstill.models.towers import Static, TokenTower, Tower, Towers, TwoTowers
+
+Text = Annotated[Cross | Towers, Field(discriminator="kind")]
+"""Configuration of a model of text pairs."""
+
+DEFAULT_TOKENIZER = "all-minilm-l6-v2"
+
+
+@config
+class Saved:
+    """What ``model.json`` holds."""
+
+    model: Text
+    encoders: dict[str, EncoderConfig]
+    tables: dict[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextModel:
+    """A network with the tokenizer its ids come from."""
+
+    network: CrossEncoder | TwoTowers
+    tokenizer: TextTokenizer
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return sum(p.numel() for p in self.network.parameters())
+
+
+def create(wanted: Cross | Towers, teacher: Path | None, seed: int) -> TextModel:
+    """A model as configured, with its starting weights.
+
+    Args:
+        wanted: the configuration.
+        teacher: folder of the teacher's model, for ``start: teacher``.
+        seed: of the random weights.
+
+    Raises:
+        ConfigError: a start is not to be had, or the two towers' starts have different tokenizers.
+    """
+    torch.manual_seed(seed)
+    if isinstance(wanted, Cross):
+        encoder, tokenizer = _cross_body(wanted, teacher)
+        network = CrossEncoder(encoder, wanted)
+        _start_head(network, wanted, teacher)
+        return TextModel(network=network, tokenizer=tokenizer)
+    query, tokenizer = _tower(wanted.query, wanted.width, teacher)
+    product, other = (query, tokenizer) if wanted.shared else _tower(wanted.product, wanted.width, teacher)
+    if tokenizer.path.read_bytes() != other.path.read_bytes() and tokenizer.vocab != other.vocab:
+        raise ConfigError("model.query.start and model.product.start have different tokenizers; use one family for both")
+    lexical = len(FEATURES) if wanted.head == "interaction" else 0
+    return TextModel(network=TwoTowers(query, product, wanted, lexical), tokenizer=tokenizer)
+
+
+def save(model: TextModel, folder: Path) -> None:
+    """Write a model folder: weights, sizes and tokenizer; ``load`` needs nothing else."""
+    folder.mkdir(parents=True, exist_ok=True)
+    network = model.network
+    encoders = {n: plain(m.size) for n, m in network.named_modules() if isinstance(m, Encoder)}
+    bodies = {n: m for n, m in network.named_modules() if n.endswith("body") and isinstance(m, nn.Embedding)}
+    stated = {
+        "model": plain(network.config),
+        "encoders": encoders,
+        "tables": {n: (m.num_embeddings, m.embedding_dim) for n, m in bodies.items()},
+    }
+    (folder / "model.json").write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
+    save_file({k: v.detach().cpu().contiguous() for k, v in _state(network).items()}, folder / "model.safetensors")
+    shutil.copyfile(model.tokenizer.path, folder / "tokenizer.json")
+
+
+def load(folder: Path) -> TextModel:
+    """Read a model folder that ``save`` wrote.
+
+    Raises:
+        ArtifactError: there is none, or its weights do not fit its configuration.
+    """
+    try:
+        stated = build_config(Saved, json.loads((folder / "model.json").read_text(encoding="utf-8")), "model.json")
+    except FileNotFoundError:
+        raise ArtifactError(f"{folder}: no model here (model.json is missing)") from None
+    network = _empty(stated)
+    missing, unknown = network.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+    shared = {f"product.{n.removeprefix('query.')}" for n, _ in network.named_parameters() if n.startswith("query.")}
+    lost = [n for n in missing if not (getattr(stated.model, "shared", False) and n in shared)]
+    if lost or unknown:
+        raise ArtifactError(f"{folder}/model.safetensors: lacks {lost[:3]}, has unknown {list(unknown)[:3]}")
+    network.eval()
+    return TextModel(network=network, tokenizer=TextTokenizer(folder / "tokenizer.json"))
+
+
+def _state(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The weights, those that two names share only once."""
+    seen: dict[int, str] = {}
+    return {k: v for k, v in network.state_dict().items() if seen.setdefault(v.data_ptr(), k) == k or not v.numel()}
+
+
+def _empty(stated: Saved) -> CrossEncoder | TwoTowers:
+    if isinstance(stated.model, Cross):
+        return CrossEncoder(Encoder(stated.encoders["encoder"]), stated.model)
+    query = TokenTower(_body(stated, "query.body"), stated.model.width)
+    product = query if stated.model.shared else TokenTower(_body(stated, "product.body"), stated.model.width)
+    lexical = len(FEATURES) if stated.model.head == "interaction" else 0
+    return TwoTowers(query, product, stated.model, lexical)
+
+
+def _body(stated: Saved, name: str) -> nn.Embedding | Encoder:
+    return Encoder(stated.encoders[name]) if name in stated.encoders else nn.Embedding(*stated.tables[name])
+
+
+def _source(start: str, teacher: Path | None) -> tuple[Encoder, TextTokenizer]:
+    if start == "teacher":
+        if teacher is None:
+            raise ConfigError("start: teacher, but this teacher has no weights here; name a pretrained start instead")
+        held = load(teacher)
+        if not isinstance(held.network, CrossEncoder):
+            raise ConfigError("start: teacher needs a cross-encoder teacher; name a pretrained start instead")
+        return held.network.encoder, held.tokenizer
+    folder = pretrained.locate(start)
+    if (folder / "model.json").exists():
+        return _source("teacher", folder)
+    return pretrained.encoder(folder), TextTokenizer(folder / "tokenizer.json")
+
+
+def _cross_body(wanted: Cross, teacher: Path | None) -> tuple[Encoder, TextTokenizer]:
+    if wanted.start is None:
+        tokenizer = TextTokenizer(pretrained.locate(DEFAULT_TOKENIZER) / "tokenizer.json")
+        return _fresh(tokenizer, wanted.width, wanted.depth, wanted.heads), tokenizer
+    encoder, tokenizer = _source(wanted.start, teacher)
+    return pretrained.shrink(encoder, list(wanted.layers)) if wanted.layers else encoder, tokenizer
+
+
+def _fresh(tokenizer: TextTokenizer, width: int, depth: int, heads: int) -> Encoder:
+    if width % heads:
+        raise ConfigError(f"model.heads: {heads} does not divide width {width}; use a divisor of the width")
+    return Encoder(
+        EncoderConfig(vocab=tokenizer.vocab, width=width, layers=depth, heads=heads, feed_forward=4 * width)
+    )
+
+
+def _tower(wanted: Tower, width: int, teacher: Path | None) -> tuple[TokenTower, TextTokenizer]:
+    if wanted.start is None:
+        tokenizer = TextTokenizer(pretrained.locate(DEFAULT_TOKENIZER) / "tokenizer.json")
+        if isinstance(wanted, Static):
+            return TokenTower(nn.Embedding(tokenizer.vocab, width), width), tokenizer
+        return TokenTower(_fresh(tokenizer, wanted.width, wanted.depth, wanted.heads), width), tokenizer
+    encoder, tokenizer = _source(wanted.start, teacher)
+    if isinstance(wanted, Static):
+        table = pretrained.narrow_embedding(encoder.tokens, width)
+        tower = TokenTower(nn.Embedding.from_pretrained(table, freeze=False), width)
+        nn.init.eye_(tower.project.weight)
+        return tower, tokenizer
+    return TokenTower(pretrained.shrink(encoder, list(wanted.layers)) if wanted.layers else encoder, width), tokenizer
+
+
+def _start_head(network: CrossEncoder, wanted: Cross, teacher: Path | None) -> None:
+    """The head of the start, where it has one of the same width."""
+    if wanted.start is None:
+        return
+    folder = teacher if wanted.start == "teacher" else pretrained.locate(wanted.start)
+    if folder is not None and (folder / "model.json").exists():
+        source = load(folder).network
+        own = network.head.state_dict()
+        if isinstance(source, CrossEncoder) and all(
+            own.get(k) is not None and own[k].shape == v.shape for k, v in source.head.state_dict().items()
+        ):
+            network.head.load_state_dict(source.head.state_dict())
+    elif folder is not None and wanted.pooling == "first":
+        found = pretrained.head_weights(folder, network.size.width)
+        own = network.head.state_dict()
+        network.head.load_state_dict({k: v for k, v in found.items() if own[k].shape == v.shape}, strict=False)

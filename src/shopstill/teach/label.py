@@ -1,0 +1,239 @@
+"""Labelling: ask a teacher about the pairs that the store does not know yet, and nothing else.
+
+Shape legend: ``N`` pairs, ``K`` outputs.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
+
+from shopstill.core.config import config
+from shopstill.core.errors import DataError
+from shopstill.core.progress import progress
+from shopstill.teach.store import Keys, LabelStore
+
+log = logging.getLogger(__name__)
+
+Score = Callable[[Sequence[str], Sequence[str]], ArrayLike | tuple[ArrayLike, Mapping[str, ArrayLike]]]
+"""A teacher: N query texts and N product texts → logits [N] or [N, K], alone or with features name → [N, D]."""
+
+_KEYS_AT_ONCE = 1 << 16
+
+
+@config
+class Labelling:
+    """How pairs are labelled.
+
+    Attributes:
+        call_rows: pairs a call of the teacher; it may sort them by length within a call.
+        shard_rows: pairs a shard; what is in the open shard is lost when the process is killed.
+        shard_seconds: a shard is closed after this time too, so that a slow teacher loses little.
+        sample: pairs that the cost is estimated from; as many more warm the teacher up. Their labels are kept.
+    """
+
+    call_rows: int = Field(default=1024, ge=1)
+    shard_rows: int = Field(default=65_536, ge=1)
+    shard_seconds: float = Field(default=60.0, gt=0)
+    sample: int = Field(default=64, ge=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """Pairs of texts, each text held once.
+
+    Attributes:
+        queries: query texts.
+        products: product texts.
+        query_N: position of each pair's query in ``queries``.
+        product_N: position of each pair's product in ``products``.
+    """
+
+    queries: Sequence[str]
+    products: Sequence[str]
+    query_N: NDArray[np.integer[Any]]
+    product_N: NDArray[np.integer[Any]]
+
+    def __len__(self) -> int:
+        return len(self.query_N)
+
+    @staticmethod
+    def of(pairs: pa.Table, queries: pa.Table, products: pa.Table, *, text: str = "title") -> Pairs:
+        """Pairs from tables of ids: ``pairs`` (query_id, product_id), ``queries`` (query_id, text) and ``products``.
+
+        Args:
+            pairs: the pairs, in the order that is kept.
+            queries: their queries.
+            products: their products.
+            text: the column of ``products`` that the teacher reads.
+
+        Raises:
+            DataError: a pair names a query or product that is not there.
+
+        >>> queries = pa.table({"query_id": ["q"], "text": ["mug"]})
+        >>> products = pa.table({"product_id": ["a", "b"], "title": ["red mug", "chair"]})
+        >>> Pairs.of(pa.table({"query_id": ["q"], "product_id": ["b"]}), queries, products).texts([0])
+        (['mug'], ['chair'])
+        """
+        return Pairs(
+            queries=queries.column("text").to_pylist(),
+            products=products.column(text).to_pylist(),
+            query_N=_positions("query_id", pairs, queries),
+            product_N=_positions("product_id", pairs, products),
+        )
+
+    def texts(self, rows: ArrayLike) -> tuple[list[str], list[str]]:
+        """Query texts and product texts of some pairs."""
+        rows = np.asarray(rows, np.int64)
+        queries, products = self.queries, self.products
+        return [queries[i] for i in self.query_N[rows]], [products[i] for i in self.product_N[rows]]
+
+    def keys(self, store: LabelStore) -> Keys:
+        """The store's keys [N, 2] of all pairs, made piece by piece."""
+        out = np.empty((len(self), 2), np.uint64)
+        for start in range(0, len(self), _KEYS_AT_ONCE):
+            rows = np.arange(start, min(start + _KEYS_AT_ONCE, len(self)))
+            out[rows] = store.keys(*self.texts(rows))
+        return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """What labelling did.
+
+    Attributes:
+        labelled: pairs that the teacher was asked about.
+        reused: pairs whose answer was stored already, or that repeat another.
+        seconds: the time it took.
+        estimate: the time that was foreseen; None where there was too little to do for an estimate.
+    """
+
+    labelled: int
+    reused: int
+    seconds: float
+    estimate: float | None
+
+    @property
+    def rate(self) -> float:
+        """Pairs a second that the teacher answered."""
+        return self.labelled / max(self.seconds, 1e-9)
+
+
+def label(pairs: Pairs, score: Score, store: LabelStore, how: Labelling | None = None) -> Labelled:
+    """Label the pairs that are missing from the store, shard by shard; killed at any moment, it goes on from there.
+
+    Raises:
+        DataError: the teacher answers with a wrong shape or a value that is not finite.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> store = LabelStore(Path(tempfile.mkdtemp()), teacher="length", preparation="none")
+    >>> pairs = Pairs(queries=["mug"], products=["red mug"], query_N=np.array([0]), product_N=np.array([0]))
+    >>> label(pairs, lambda queries, products: [len(p) for p in products], store).labelled
+    1
+    >>> store.lookup(pairs.keys(store)).logits.tolist()
+    [7.0]
+    """
+    how = how or Labelling()
+    start = time.monotonic()
+    keys = pairs.keys(store)
+    missing = store.missing(keys)
+    foreseen = None
+    shard = _OpenShard(store, how)
+    log.info("labels: %s of %s pairs are stored already", f"{len(pairs) - len(missing):,}", f"{len(pairs):,}")
+    with progress("labelling", len(missing), "pairs") as bar:
+
+        def answer(rows: NDArray[np.int64]) -> None:
+            shard.add(keys[rows], score(*pairs.texts(rows)))
+            bar.advance(len(rows))
+
+        try:
+            rest = missing
+            if len(missing) > 2 * how.sample:
+                rest, foreseen = _sampled(missing, answer, how.sample)
+            for at in range(0, len(rest), how.call_rows):
+                answer(rest[at : at + how.call_rows])
+        finally:
+            shard.close()
+    return Labelled(
+        labelled=len(missing), reused=len(pairs) - len(missing), seconds=time.monotonic() - start, estimate=foreseen
+    )
+
+
+def adopt(pairs: Pairs, score_N: NDArray[np.floating[Any]], store: LabelStore) -> Labelled:
+    """Store scores that were made elsewhere; a pair whose score is NaN has none, and stays missing."""
+    start = time.monotonic()
+    known = np.flatnonzero(~np.isnan(score_N))
+    keys = pairs.keys(store)[known]
+    fresh = store.missing(keys)
+    for at in range(0, len(fresh), Labelling().shard_rows):
+        rows = fresh[at : at + Labelling().shard_rows]
+        store.append(keys[rows], score_N[known[rows]])
+    return Labelled(
+        labelled=len(fresh), reused=len(known) - len(fresh), seconds=time.monotonic() - start, estimate=None
+    )
+
+
+class _OpenShard:
+    """Answers that are not on disk yet."""
+
+    def __init__(self, store: LabelStore, how: Labelling) -> None:
+        self._store, self._how = store, how
+        self._clear()
+
+    def add(self, keys: Keys, answer: Any) -> None:
+        logits, features = answer if isinstance(answer, tuple) else (answer, {})
+        logits = np.asarray(logits)
+        wanted = (len(keys), *self._store.identity.shape)
+        if logits.shape != wanted:
+            raise DataError(f"the teacher answered {len(keys)} pairs with logits {logits.shape}: must be {wanted}")
+        self._keys.append(keys)
+        self._logits.append(logits)
+        self._features.append({name: np.asarray(values) for name, values in features.items()})
+        self._rows += len(keys)
+        if self._rows >= self._how.shard_rows or time.monotonic() - self._since >= self._how.shard_seconds:
+            self.close()
+
+    def close(self) -> None:
+        if self._rows:
+            features = {name: np.concatenate([f[name] for f in self._features]) for name in self._features[0]}
+            keys, logits = np.concatenate(self._keys), np.concatenate(self._logits)
+            self._clear()
+            self._store.append(keys, logits, features)
+
+    def _clear(self) -> None:
+        self._keys: list[Keys] = []
+        self._logits: list[NDArray[Any]] = []
+        self._features: list[dict[str, NDArray[Any]]] = []
+        self._rows = 0
+        self._since = time.monotonic()
+
+
+def _sampled(
+    missing: NDArray[np.int64], answer: Callable[[NDArray[np.int64]], None], sample: int
+) -> tuple[NDArray[np.int64], float]:
+    """Label a few pairs drawn at random, foresee the cost of all, and return the pairs that remain and the seconds."""
+    drawn = np.random.default_rng(0).permutation(len(missing))
+    answer(missing[drawn[:sample]])
+    start = time.monotonic()
+    answer(missing[drawn[sample : 2 * sample]])
+    seconds = (time.monotonic() - start) / sample * (len(missing) - sample)
+    log.info("labels: %s pairs to label, about %s seconds", f"{len(missing):,}", f"{seconds:,.0f}")
+    return missing[np.sort(drawn[2 * sample :])], seconds
+
+
+def _positions(column: str, pairs: pa.Table, table: pa.Table) -> NDArray[np.int64]:
+    place = pc.index_in(pairs.column(column), table.column(column).combine_chunks())
+    if place.null_count:
+        unknown = pc.filter(pairs.column(column), pc.is_null(place))[0].as_py()
+        raise DataError(f"pairs: {place.null_count:,} rows have a {column} that is not known, such as {unknown!r}")
+    return np.asarray(place.to_numpy(), np.int64)

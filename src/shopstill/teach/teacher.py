@@ -1,0 +1,72 @@
+"""A teacher at work: one cross-encoder or several, turning pairs of texts into logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from shopstill.core.errors import ArtifactError
+from shopstill.core.fingerprint import file_sha256, fingerprint
+from shopstill.models import build
+from shopstill.models.build import TextModel
+from shopstill.models.pairs import PairTexts
+from shopstill.train.predict import predict
+
+MEMBERS = "members"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teacher:
+    """One model or an ensemble, whose logits are averaged.
+
+    Attributes:
+        folder: where it lies: a model folder for each member under ``members/``.
+        members: the models.
+    """
+
+    folder: Path
+    members: tuple[TextModel, ...]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of the members' weights and sizes: equal where the teacher is the same, wherever it lies."""
+        return fingerprint([[file_sha256(f / n) for n in ("model.safetensors", "model.json")] for f in folders(self.folder)])
+
+    @cached_property
+    def preparation(self) -> str:
+        """Digest of what turns texts into the members' input."""
+        return fingerprint(
+            [[file_sha256(m.tokenizer.path), getattr(m.network.config, "max_tokens", 0)] for m in self.members]
+        )
+
+    def score(self, pairs: PairTexts, what: str = "") -> np.ndarray:
+        """Logits [N] of pairs: the mean over members."""
+        scores = [predict(m.network, m.network.feed(m.tokenizer, pairs), what=what).logits for m in self.members]
+        return np.asarray(np.mean(scores, axis=0), dtype=np.float32)
+
+    def answer(self, queries: Sequence[str], products: Sequence[str]) -> np.ndarray:
+        """Logits [N] of N query texts with N product texts."""
+        asked, query_N = np.unique(np.array(queries, dtype=object), return_inverse=True)
+        known, product_N = np.unique(np.array(products, dtype=object), return_inverse=True)
+        return self.score(PairTexts(queries=asked.tolist(), products=known.tolist(), query_N=query_N, product_N=product_N))
+
+
+def folders(folder: Path) -> list[Path]:
+    """The members' model folders."""
+    return sorted((folder / MEMBERS).iterdir()) if (folder / MEMBERS).is_dir() else []
+
+
+def load(folder: Path) -> Teacher:
+    """The teacher in a folder.
+
+    Raises:
+        ArtifactError: the folder has no member.
+    """
+    found = folders(folder)
+    if not found:
+        raise ArtifactError(f"{folder}: no teacher here ({MEMBERS}/ is missing or empty); run the teach stage")
+    return Teacher(folder=folder, members=tuple(build.load(f) for f in found))

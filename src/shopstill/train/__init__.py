@@ -1,0 +1,1 @@
+"""THE loop: one ``fit`` for teachers, students, twins and recovery."""

@@ -1,0 +1,106 @@
+"""Batches: whole groups together, in an order that depends on the seed and the epoch alone.
+
+Shapes: ``N`` rows of a data set, ``B`` rows of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shopstill.types import Batch, Signals
+
+
+class Feed(Protocol):
+    """Rows made ready for one model; ``cost_N`` is what each costs, such as its tokens."""
+
+    cost_N: np.ndarray
+
+    def __len__(self) -> int: ...
+
+    def inputs(self, rows: np.ndarray) -> dict[str, Tensor]:
+        """The model's inputs for some rows."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """A training set: a feed with the truth and the teacher's outputs beside it.
+
+    Attributes:
+        feed: the inputs.
+        target_N: truth, NaN where nobody judged.
+        group_N: group (query) of each row.
+        teacher_N: the teacher's logits, or None.
+        features: name → the teacher's features, with N rows.
+        weight_N: weight of each row, or None.
+    """
+
+    feed: Feed
+    target_N: np.ndarray
+    group_N: np.ndarray
+    teacher_N: np.ndarray | None = None
+    features: Mapping[str, np.ndarray] | None = None
+    weight_N: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        sizes = {"feed": len(self.feed), "target_N": len(self.target_N), "group_N": len(self.group_N)}
+        assert len(set(sizes.values())) == 1, sizes
+
+    def batch(self, rows: np.ndarray) -> Batch:
+        """Some rows, as the model and the losses want them."""
+        teacher = None
+        if self.teacher_N is not None:
+            features = {k: _float(v[rows]) for k, v in (self.features or {}).items()}
+            teacher = Signals(logits=_float(self.teacher_N[rows]), features=features)
+        return Batch(
+            inputs=self.feed.inputs(rows),
+            target=_float(self.target_N[rows]),
+            group=torch.from_numpy(self.group_N[rows].astype(np.int64)),
+            weight=None if self.weight_N is None else _float(self.weight_N[rows]),
+            teacher=teacher,
+        )
+
+
+def schedule(group_N: np.ndarray, rows: int, seed: int, epoch: int, most: int | None = None) -> list[np.ndarray]:
+    """The batches of an epoch, each a list of row numbers in which equal groups are adjacent.
+
+    Groups are shuffled and filled into batches of about ``rows`` rows; a group longer than ``most`` is cut to as
+    many rows, drawn anew each epoch.
+
+    >>> [b.tolist() for b in schedule(np.array([7, 7, 3]), rows=2, seed=0, epoch=0)]
+    [[0, 1], [2]]
+    """
+    draw = np.random.default_rng([seed, epoch])
+    order = np.argsort(group_N, kind="stable")
+    cuts = np.flatnonzero(np.diff(group_N[order])) + 1
+    groups = np.split(order, cuts) if len(order) else []
+    batches: list[np.ndarray] = []
+    open_rows: list[np.ndarray] = []
+    held = 0
+    for index in draw.permutation(len(groups)):
+        members = groups[index]
+        if most is not None and len(members) > most:
+            members = np.sort(draw.choice(members, most, replace=False))
+        if held and held + len(members) > rows:
+            batches.append(np.concatenate(open_rows))
+            open_rows, held = [], 0
+        open_rows.append(members)
+        held += len(members)
+    return [*batches, np.concatenate(open_rows)] if open_rows else batches
+
+
+def sorted_chunks(cost_N: np.ndarray, rows: int) -> Iterator[np.ndarray]:
+    """All rows in pieces of like cost, dearest first (so that memory peaks at once): for scoring, where order is free."""
+    order = np.argsort(-cost_N, kind="stable")
+    for at in range(0, len(order), rows):
+        yield order[at : at + rows]
+
+
+def _float(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))

@@ -1,0 +1,99 @@
+"""An objective: a tuple of terms, each a loss of the registry with its weight and the signal it compares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from shopstill.core.errors import ConfigError, nearest
+from shopstill.losses import LOSSES
+from shopstill.types import Batch, LossSpec, Signals, Term
+
+
+class Objective(nn.Module):
+    """The sum of weighted terms; owns the projections from the student's features to the teacher's width.
+
+    Raises:
+        ConfigError: a loss is unknown, or a term of features names no tap.
+    """
+
+    def __init__(self, terms: Sequence[Term]) -> None:
+        super().__init__()
+        self.terms = tuple(terms)
+        self._losses = [LOSSES.get(term.loss) for term in self.terms]
+        self._specs: list[LossSpec] = [LOSSES.module(term.loss).SPEC for term in self.terms]
+        self.projections = nn.ModuleDict()
+        for term, spec in zip(self.terms, self._specs, strict=True):
+            if spec.takes in ("features", "attention") and term.tap is None:
+                raise ConfigError(f"objective: {term.loss} compares {spec.takes}; name which with 'tap'")
+
+    @property
+    def needs_teacher(self) -> bool:
+        """True where some term compares with the teacher."""
+        return any(spec.against == "teacher" for spec in self._specs)
+
+    @property
+    def grouped(self) -> bool:
+        """True where some term compares rows within a group, so that whole groups must be in a batch."""
+        return any(spec.grouped for spec in self._specs)
+
+    def build(self, student: Signals, teacher: Signals) -> None:
+        """Make the projections that the terms need, from one example of each side's signals."""
+        for term, spec in zip(self.terms, self._specs, strict=True):
+            if spec.takes == "features" and term.tap and term.loss in ("hint", "cosine", "info_nce"):
+                ours, theirs = _feature(student, term.tap, "student"), _feature(teacher, term.tap, "teacher")
+                if ours.shape[-1] != theirs.shape[-1] and term.tap not in self.projections:
+                    self.projections[term.tap] = nn.Linear(ours.shape[-1], theirs.shape[-1], bias=False)
+
+    def forward(self, student: Signals, batch: Batch, done: float = 0.0) -> tuple[Tensor, dict[str, float]]:
+        """The weighted sum, and each term's own value.
+
+        Args:
+            student: what the model returned.
+            batch: target, groups and the teacher's signals.
+            done: share of the training that lies behind.
+        """
+        total = student.logits.sum() * 0.0
+        parts: dict[str, float] = {}
+        for term, spec, loss in zip(self.terms, self._specs, self._losses, strict=True):
+            value = loss(*self._arguments(term, spec, student, batch), **self._keywords(spec, batch), **term.options)
+            total = total + term.factor(done) * value
+            parts[term.loss] = float(value.detach())
+        return total, parts
+
+    def _arguments(self, term: Term, spec: LossSpec, student: Signals, batch: Batch) -> list[Tensor]:
+        if spec.against == "teacher" and batch.teacher is None:
+            raise ConfigError(f"objective: {term.loss} compares with a teacher, but no labels were given")
+        if spec.takes in ("logits", "scores"):
+            other = batch.teacher.logits if spec.against == "teacher" and batch.teacher else batch.target
+            found = [student.logits, other]
+        else:
+            assert term.tap is not None and batch.teacher is not None
+            ours = _feature(student, term.tap, "student")
+            ours = self.projections[term.tap](ours) if term.tap in self.projections else ours
+            found = [ours, _feature(batch.teacher, term.tap, "teacher")]
+        return [*found, batch.group] if spec.grouped else found
+
+    def _keywords(self, spec: LossSpec, batch: Batch) -> dict[str, Tensor]:
+        found = {} if batch.weight is None else {"weight_B": batch.weight}
+        return found | ({"target_B": batch.target.long()} if spec.with_target else {})
+
+
+def _feature(signals: Signals, tap: str, side: Literal["student", "teacher"]) -> Tensor:
+    features: Mapping[str, Tensor] = signals.features
+    if tap not in features:
+        raise ConfigError(f"objective: the {side} has no feature {tap!r}: {nearest(tap, features)}")
+    return features[tap]
+
+
+def scores_only(logits: Tensor) -> Tensor:
+    """Logits as one score a row: as they are with one output, the last of two, the expected class of more."""
+    if logits.dim() == 1:
+        return logits
+    if logits.shape[-1] == 2:
+        return logits[:, 1] - logits[:, 0]
+    places = torch.arange(logits.shape[-1], device=logits.device, dtype=logits.dtype)
+    return (logits.softmax(-1) * places).sum(-1)

@@ -1,0 +1,111 @@
+"""The interfaces between stages, and nothing else.
+
+Shape legend, used in names everywhere: ``B`` rows of a batch, ``K`` classes or outputs, ``D`` feature width,
+``T`` tokens, ``H`` heads, ``G`` groups (queries). ``logits_BK`` is a tensor of B rows and K columns; ``score_B`` has one
+value a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from pydantic import Field
+from torch import Tensor
+
+from shopstill.core.config import config
+
+Takes = Literal["logits", "scores", "features", "attention"]
+"""What a loss compares: ``logits`` [B, K] over classes, ``scores`` [B] of rows, ``features`` [B, D], ``attention`` [B, H, T, T]."""
+
+Against = Literal["teacher", "target"]
+"""Whether a loss compares the student with the teacher's outputs or with the truth."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signals:
+    """What every model returns.
+
+    Attributes:
+        logits: [B] scores or [B, K] logits, unsquashed.
+        features: name → tensor with B rows: embeddings, hidden states, attention relations.
+    """
+
+    logits: Tensor
+    features: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """A piece of training or judging data.
+
+    Attributes:
+        inputs: what the model's ``forward`` takes, by name.
+        target: [B] truth (grade, click, class); NaN (or -1 for classes) in rows that nobody judged.
+        group: [B] number of the query, user or graph that each row belongs to; equal numbers are adjacent.
+        weight: [B] weight of each row, or None for all ones.
+        teacher: the teacher's signals for the same rows, or None.
+    """
+
+    inputs: Mapping[str, Tensor]
+    target: Tensor
+    group: Tensor
+    weight: Tensor | None = None
+    teacher: Signals | None = None
+
+
+class Loss(Protocol):
+    """A pure function of tensors; see ``LossSpec`` for what it is given."""
+
+    def __call__(self, student: Tensor, other: Tensor, **options: Any) -> Tensor: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossSpec:
+    """What a loss needs; each module in ``losses/`` states it as ``SPEC``.
+
+    Attributes:
+        takes: the kind of tensor.
+        against: teacher or target.
+        grouped: True where it also takes ``group_B``: it compares rows within a group only.
+        with_target: True where a loss against the teacher also takes the true class of each row as ``target_B``.
+        source: the paper or page the formula comes from.
+    """
+
+    takes: Takes
+    against: Against
+    grouped: bool = False
+    with_target: bool = False
+    source: str
+
+
+@config
+class Term:
+    """One part of an objective.
+
+    Attributes:
+        loss: name in the registry of losses.
+        weight: its factor (λ or α in the literature).
+        until: share of the training after which the factor has gone to ``then`` in a straight line; constant when null.
+        then: the factor at ``until`` and after.
+        tap: which named feature it compares, for losses of features and attention; logits otherwise.
+        options: keyword arguments of the loss, such as ``{"temperature": 2.0}``.
+    """
+
+    loss: str
+    weight: float = Field(default=1.0, ge=0)
+    until: float | None = Field(default=None, gt=0, le=1)
+    then: float = Field(default=0.0, ge=0)
+    tap: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    def factor(self, done: float) -> float:
+        """The weight when a share ``done`` of the training lies behind.
+
+        >>> Term(loss="mse", weight=1.0, until=0.5, then=0.0).factor(0.25)
+        0.5
+        """
+        if self.until is None:
+            return self.weight
+        return self.weight + (self.then - self.weight) * min(done / self.until, 1.0)

@@ -309,10 +309,10 @@ def findings(made: Sequence[Artifact]) -> tuple[Evaluation, Latency, dict[str, S
 
 
 def check(recipe: Recipe) -> None:
-    """Find what reading the recipe cannot: unknown losses and their options, sources that are not there.
+    """Find what reading the recipe cannot: unknown losses, and options that they do not have.
 
     Raises:
-        ConfigError: a loss or an option of it is unknown or out of bounds; a student needs weights the teacher lacks.
+        ConfigError: a loss or an option of it is unknown or out of bounds, or a twin's loss needs a teacher.
     """
     members = getattr(recipe.teacher, "members", (recipe.teacher,))
     objectives = {f"teacher.{n}": m.objective for n, m in enumerate(members) if isinstance(m, CrossTeacher)}
@@ -324,5 +324,3 @@ def check(recipe: Recipe) -> None:
             raise ConfigError(f"{place}: compares with a teacher, but there is none here; use losses of the target")
         for term in terms:
             check_options(term.loss, term.options)
-    if not isinstance(recipe.shop.options, Simulate):
-        recipe.shop.options.sources()

@@ -1,8 +1,8 @@
 """The interfaces between stages, and nothing else.
 
 Shape legend, used in names everywhere: ``B`` rows of a batch, ``K`` classes or outputs, ``D`` feature width,
-``T`` tokens, ``H`` heads, ``G`` groups (queries). ``logits_BK`` is a tensor of B rows and K columns; ``score_B`` has one
-value a row.
+``T`` tokens, ``H`` heads, ``G`` groups (queries). ``logits_BK`` is a tensor of B rows and K columns; ``score_B`` has
+one value a row.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 from shopstill.core.config import config
 
 Takes = Literal["logits", "scores", "features", "attention"]
-"""What a loss compares: ``logits`` [B, K] over classes, ``scores`` [B] of rows, ``features`` [B, D], ``attention`` [B, H, T, T]."""
+"""What a loss compares: ``logits`` [B, K] over classes, ``scores`` [B], ``features`` [B, D], ``attention`` [B, H, T, T]."""
 
 Against = Literal["teacher", "target"]
 """Whether a loss compares the student with the teacher's outputs or with the truth."""

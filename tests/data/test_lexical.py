@@ -114,7 +114,9 @@ def test_any_text_gives_numbers_from_0_to_1_on_both_routes(titles, queries) -> N
     index = LexicalIndex.build(titles)
     query_N, row_N = (axis.ravel() for axis in np.meshgrid(range(len(queries)), range(len(titles)), indexing="ij"))
     values = index.pairs(queries, query_N, row_N)
-    assert np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1
+    assert np.isfinite(values).all()
+    assert values.min() >= 0
+    assert values.max() <= 1
     alone = np.concatenate([index.features(query, np.arange(len(titles))) for query in queries])
     assert np.array_equal(values, alone)
 
@@ -142,7 +144,8 @@ def test_an_empty_catalogue_and_no_candidates_are_fine(index) -> None:
     assert index.features("mug", []).shape == (0, len(FEATURES))
     assert index.pairs([], [], []).shape == (0, len(FEATURES))
     empty = LexicalIndex.build([])
-    assert len(empty) == 0 and empty.features("mug", []).shape == (0, len(FEATURES))
+    assert len(empty) == 0
+    assert empty.features("mug", []).shape == (0, len(FEATURES))
     with pytest.raises(IndexError):
         index.features("mug", [99])
 
@@ -151,19 +154,20 @@ def test_what_a_title_is_about_ends_before_with_for_and_brackets() -> None:
     assert parts("Mug with Lid")[0] == ["mug"]
     assert parts("Angle, 2-Pack")[0] == ["angl"]
     assert parts("1,000 W Heater")[0] == ["1000w", "heater"] or "1000" in parts("1,000 W Heater")[0]
-    assert term("500ml").unit and not term("mug").figures
+    assert term("500ml").unit
+    assert not term("mug").figures
 
 
-def test_a_hundred_candidates_cost_well_under_a_millisecond() -> None:
+@pytest.mark.bench
+def test_a_hundred_candidates_take_less_than_three_tenths_of_a_millisecond() -> None:
     random = np.random.default_rng(0)
-    words = [f"word{i}" for i in range(3000)]
-    index = LexicalIndex.build(" ".join(random.choice(words, 11)) for _ in range(2000))
-    queries = [" ".join(random.choice(words, 3)) for _ in range(200)]
+    index = LexicalIndex.build(" ".join(f"word{i}" for i in random.integers(0, 3000, 11)) for _ in range(2000))
+    queries = [" ".join(f"word{i}" for i in random.integers(0, 3000, 3)) for _ in range(200)]
     rows = random.integers(0, 2000, (200, 100))
     times = []
-    for query, candidates in zip(queries * 2, [*rows, *rows], strict=True):
+    for query, candidates in zip(queries * 3, [*rows, *rows, *rows], strict=True):
         start = time.perf_counter()
         index.features(query, candidates)
         times.append(time.perf_counter() - start)
-    # The budget is 0.3 ms; the fastest quarter is what a busy machine leaves of it.
-    assert np.percentile(times, 25) < 0.6e-3
+    # The first round meets every word for the first time.
+    assert np.median(times[200:]) < 0.3e-3

@@ -146,6 +146,6 @@ def test_a_wrong_name_teaches(name: str, says: str) -> None:
 
 def test_hundred_thousand_rows_take_well_under_a_second() -> None:
     truth, score_N = _some(units=10_000, rows=100_000)
-    begin = time.perf_counter()
+    begin = time.process_time()
     unit_values(["ndcg@10", "mrr@10", "map", "recall@10"], truth, score_N)
-    assert time.perf_counter() - begin < 2  # 0.1 s on a quiet core
+    assert time.process_time() - begin < 1  # 0.1 s on a quiet core

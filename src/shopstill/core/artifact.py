@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,10 @@ from shopstill.core.fingerprint import file_sha256, fingerprint
 
 MANIFEST = "artifact.json"
 FORMAT = 1
+
+_KEYS = ("format", "kind", "fingerprint", "parents", "config", "measurements", "files")
+_HERE: set[str] = set()
+"""Names of the drafts that this process is writing: its own number alone may be that of one killed long ago."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +81,7 @@ def create(path: Path, *, kind: str, config: Mapping[str, Any], parents: Mapping
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
     folder = path.parent / f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.draft"
+    _HERE.add(folder.name)
     folder.mkdir()
     draft = Draft(folder=folder)
     try:
@@ -83,6 +90,7 @@ def create(path: Path, *, kind: str, config: Mapping[str, Any], parents: Mapping
         _replace(folder, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        _HERE.discard(folder.name)
 
 
 def load(path: Path, *, kind: str | None = None, verify: bool = False) -> Artifact:
@@ -100,12 +108,11 @@ def load(path: Path, *, kind: str | None = None, verify: bool = False) -> Artifa
     manifest = path / MANIFEST
     try:
         stated = json.loads(manifest.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ArtifactError(f"{path}: no artifact here ({MANIFEST} is missing); run the stage that makes it") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as cause:
         raise ArtifactError(f"{manifest}: not readable as JSON ({cause}); delete the folder and run again") from None
-    if stated.get("format", 0) > FORMAT:
-        raise ArtifactError(f"{manifest}: format {stated['format']} is newer than {FORMAT}; update shopstill to read it")
+    _known(manifest, stated)
     if kind is not None and stated["kind"] != kind:
         raise ArtifactError(f"{path}: holds a {stated['kind']!r} artifact where {kind!r} is expected")
     if verify:
@@ -129,10 +136,20 @@ def fresh(path: Path, *, kind: str, config: Mapping[str, Any], parents: Mapping[
     return found if found.fingerprint == identity(kind, config, parents) else None
 
 
+def _known(manifest: Path, stated: Any) -> None:
+    """Refuse a manifest that lacks something, or that a later version wrote."""
+    lacking = [key for key in _KEYS if key not in stated] if isinstance(stated, dict) else list(_KEYS)
+    if lacking:
+        raise ArtifactError(f"{manifest}: lacks {', '.join(lacking)}; delete the folder and run again")
+    if stated["format"] != FORMAT:
+        raise ArtifactError(f"{manifest}: format {stated['format']} where {FORMAT} is read; update shopstill to read it")
+
+
 def _finish(
     folder: Path, kind: str, config: Mapping[str, Any], parents: Mapping[str, str], measurements: Mapping[str, Any]
 ) -> None:
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    inside = sorted(folder.rglob("*"))
+    files = [p for p in inside if p.is_file()]
     manifest = {
         "format": FORMAT,
         "kind": kind,
@@ -144,8 +161,8 @@ def _finish(
             p.relative_to(folder).as_posix(): {"sha256": file_sha256(p), "bytes": p.stat().st_size} for p in files
         },
     }
-    for file in files:
-        _sync(file)
+    for part in inside:
+        _sync(part)
     text = json.dumps(manifest, indent=2, ensure_ascii=False, sort_keys=True)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
     _sync(folder / MANIFEST)
@@ -153,32 +170,52 @@ def _finish(
 
 
 def _replace(folder: Path, path: Path) -> None:
-    if path.exists():
-        old = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.old"
-        path.rename(old)
-        folder.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        folder.rename(path)
+    """Put a finished draft in its place; whoever comes last stays, where several do so at once."""
+    moved = []
+    while not _renamed(folder, path):
+        moved.append(path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.old")
+        with suppress(FileNotFoundError):
+            path.rename(moved[-1])
     _sync(path.parent)
+    for old in moved:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _renamed(folder: Path, path: Path) -> bool:
+    """Rename; False where something is in the way."""
+    try:
+        folder.rename(path)
+    except OSError as cause:
+        if cause.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            return False
+        raise
+    return True
 
 
 def _sweep(path: Path) -> None:
-    """Remove what a killed run left beside ``path``; a live process's draft stays."""
-    for leftover in path.parent.glob(f".{path.name}.*"):
-        if leftover.suffix == ".old" or (leftover.suffix == ".draft" and not _alive(leftover)):
+    """Remove what a killed run left beside ``path``; a live process's draft stays, and so does the last whole artifact."""
+    mine = re.compile(rf"\.{re.escape(path.name)}\.(?:[0-9a-f]{{8}}\.old|(\d+)-[0-9a-f]{{8}}\.draft)")
+    for leftover in sorted(path.parent.iterdir()):
+        found = mine.fullmatch(leftover.name)
+        if found is None or (found[1] and _alive(leftover.name, int(found[1]))):
+            continue
+        if found[1] is None and not path.exists():
+            # Killed between the two renames: the older artifact had made room, and nothing had come.
+            leftover.rename(path)
+        else:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _alive(draft: Path) -> bool:
-    pid = int(draft.name.rsplit(".", 2)[1].split("-")[0])
+def _alive(draft: str, pid: int) -> bool:
+    if pid == os.getpid():
+        return draft in _HERE
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return pid != os.getpid()
+        pass
+    return True
 
 
 def _sync(path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as _pydantic_dataclass
@@ -11,6 +11,8 @@ from pydantic.dataclasses import dataclass as _pydantic_dataclass
 from shopstill.core.errors import ConfigError, nearest
 
 T = TypeVar("T")
+
+_SHOWN = 200
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
@@ -23,7 +25,8 @@ def config(cls: type[T]) -> type[T]:
     >>> Step(rate=0.5).rate
     0.5
     """
-    return _pydantic_dataclass(cls, frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))  # type: ignore[call-overload]
+    made: Any = _pydantic_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))(cls)
+    return cast("type[T]", made)
 
 
 def build(cls: type[T], values: Mapping[str, Any], source: str = "configuration") -> T:
@@ -43,7 +46,7 @@ def build(cls: type[T], values: Mapping[str, Any], source: str = "configuration"
     try:
         return TypeAdapter(cls).validate_python(values)
     except ValidationError as cause:
-        raise ConfigError("\n".join(_explain(cls, e, source) for e in cause.errors())) from None
+        raise ConfigError("\n".join(_explain(cls, fault, source) for fault in _deepest(cause.errors()))) from None
 
 
 def plain(value: Any) -> dict[str, Any]:
@@ -60,74 +63,100 @@ def override(values: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]
     """A copy of nested values with ``a.b.0.c`` set.
 
     Raises:
-        ConfigError: a list index is not a number or out of range.
+        ConfigError: a part of the path names no item of a list, or something inside a plain value.
 
     >>> override({"a": {"b": 1}}, "a.b", 2)
     {'a': {'b': 2}}
     """
-    head, _, rest = path.partition(".")
-    out = dict(values)
-    child = out.get(head)
-    if not rest:
-        out[head] = value
-    elif isinstance(child, list):
-        out[head] = _override_item(child, rest, value, head)
-    else:
-        out[head] = override(child if isinstance(child, Mapping) else {}, rest, value)
-    return out
+    changed: dict[str, Any] = _changed(values, path.split("."), value, path)
+    return changed
 
 
-def _override_item(items: list[Any], path: str, value: Any, name: str) -> list[Any]:
-    head, _, rest = path.partition(".")
-    if not head.isdigit() or int(head) >= len(items):
-        raise ConfigError(f"{name}.{head}: is not an item of {name}; use a number from 0 to {len(items) - 1}")
-    out = list(items)
-    out[int(head)] = override(out[int(head)], rest, value) if rest else value
-    return out
+def _changed(place: Any, parts: list[str], value: Any, path: str) -> Any:
+    if not parts:
+        return value
+    part, *rest = parts
+    if isinstance(place, list):
+        if not part.isdigit() or int(part) >= len(place):
+            allowed = f"use a number from 0 to {len(place) - 1}" if place else "the list is empty"
+            raise ConfigError(f"{path}: {part!r} is not an item of its list; {allowed}")
+        return [_changed(item, rest, value, path) if i == int(part) else item for i, item in enumerate(place)]
+    if place is not None and not isinstance(place, Mapping):
+        raise ConfigError(f"{path}: {part!r} lies inside {place!r}, which has no parts; give a shorter path")
+    return {**(place or {}), part: _changed((place or {}).get(part), rest, value, path)}
 
 
-def _explain(cls: type, error: Any, source: str) -> str:
-    path = [str(part) for part in error["loc"]]
-    name = ".".join(path) or "(top)"
-    if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        return f"{source}: {name}: unknown key; {nearest(path[-1], _siblings(cls, path[:-1]))}"
-    if error["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
-        return f"{source}: {name}: is required and missing; add it"
-    given = "" if error["type"].startswith("missing") else f" (given: {error['input']!r})"
-    return f"{source}: {name}: {error['msg']}{given}"
+def _deepest(faults: list[Any]) -> list[Any]:
+    """Leave out what only follows from a fault further in, such as a list that lost its faulty item."""
+    inner = {tuple(fault["loc"][:depth]) for fault in faults for depth in range(len(fault["loc"]))}
+    return [fault for fault in faults if tuple(fault["loc"]) not in inner]
 
 
-def _siblings(cls: type, path: list[str]) -> list[str]:
-    """The keys allowed at a place of the schema, followed by name through lists, unions and references."""
+def _explain(cls: type, fault: Any, source: str) -> str:
+    kind, path = fault["type"], [str(part) for part in fault["loc"]]
+    shown, places = _walk(cls, path)
+    name = f"{source}: {'.'.join(shown) or '(top)'}"
+    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"{name}: unknown key; {nearest(path[-1], _keys(cls, path[:-1]))}"
+    if kind.startswith("missing"):
+        return f"{name}: is required and missing; add it"
+    if kind == "union_tag_not_found":
+        return f"{name}: needs {fault['ctx']['discriminator']}; {nearest('', _tags(places))}"
+    if kind == "union_tag_invalid":
+        tag = fault["ctx"]["tag"]
+        return f"{name}: unknown {fault['ctx']['discriminator']} {tag!r}; {nearest(tag, _tags(places))}"
+    if kind == "value_error":
+        return "\n".join(f"{name}: {line}" for line in str(fault["ctx"]["error"]).splitlines())
+    return f"{name}: {fault['msg']} (given: {_short(fault['input'])})"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _keys(cls: type, path: list[str]) -> list[str]:
+    """The keys allowed at a place."""
+    _, places = _walk(cls, path)
+    return sorted({key for place in places for key in place.get("properties", {})})
+
+
+def _tags(places: list[dict[str, Any]]) -> list[str]:
+    return sorted(tag for tag in map(_tag, places) if tag is not None)
+
+
+def _tag(place: dict[str, Any]) -> str | None:
+    """What names an option of a union, such as ``cross`` where its ``kind`` is ``cross``."""
+    return next((str(value["const"]) for value in place.get("properties", {}).values() if "const" in value), None)
+
+
+def _walk(cls: type, path: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
+    """A place of the schema: its path as a person writes it, without names of options, and what may stand there."""
     whole = schema(cls)
-    places = [whole]
+    shown, places = [], _options(whole, whole)
     for part in path:
-        places = [deeper for place in places for deeper in _step(whole, place, part)]
-    return sorted({key for place in places for key in _resolve(whole, place).get("properties", {})})
-
-
-def _resolve(whole: dict[str, Any], place: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in place:
-        place = whole["$defs"][place["$ref"].rsplit("/", 1)[1]]
-    return place
+        deeper = [found for place in places for found in _step(whole, place, part)]
+        chosen = [place for place in places if _tag(place) == part] if len(places) > 1 else []
+        if chosen or (len(places) > 1 and not deeper):
+            places = chosen or places
+        else:
+            shown, places = [*shown, part], deeper
+    return shown, places
 
 
 def _step(whole: dict[str, Any], place: dict[str, Any], part: str) -> list[dict[str, Any]]:
-    place = _resolve(whole, place)
-    options = [*place.get("anyOf", []), *place.get("oneOf", [])]
-    if options:
-        tagged = [o for o in options if part in (_tag(whole, o), _resolve(whole, o).get("title"))]
-        return tagged or [deeper for option in options for deeper in _step(whole, option, part)]
-    if part.isdigit() and "items" in place:
-        return [place["items"]]
-    if part in place.get("properties", {}):
-        return [place["properties"][part]]
+    """What may stand at a key or item of a place."""
     extra = place.get("additionalProperties")
-    return [extra] if isinstance(extra, dict) else []
+    if part.isdigit() and "items" in place:
+        return _options(whole, place["items"])
+    if part in place.get("properties", {}):
+        return _options(whole, place["properties"][part])
+    return _options(whole, extra) if isinstance(extra, dict) else []
 
 
-def _tag(whole: dict[str, Any], option: dict[str, Any]) -> str | None:
-    for value in _resolve(whole, option).get("properties", {}).values():
-        if "const" in value:
-            return str(value["const"])
-    return None
+def _options(whole: dict[str, Any], place: dict[str, Any]) -> list[dict[str, Any]]:
+    """The options of a union, without null; references are followed."""
+    while "$ref" in place:
+        place = whole["$defs"][place["$ref"].rsplit("/", 1)[1]]
+    inner = [o for o in (*place.get("anyOf", []), *place.get("oneOf", [])) if o.get("type") != "null"]
+    return [found for option in inner for found in _options(whole, option)] if inner else [place]

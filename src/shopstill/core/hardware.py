@@ -52,9 +52,8 @@ def _processor() -> tuple[str, set[str]]:
     info = Path("/proc/cpuinfo")
     if not info.exists():
         return platform.processor() or "unknown", set()
-    fields = dict(
-        (part.strip() for part in line.split(":", 1)) for line in info.read_text().splitlines() if ":" in line
-    )
+    lines = (line.partition(":") for line in info.read_text().splitlines())
+    fields = {name.strip(): value.strip() for name, _, value in lines}
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
     return fields.get("model name", platform.processor() or "unknown"), flags
 

@@ -18,7 +18,7 @@ class Progress:
 
     def __init__(self, what: str, total: int, unit: str) -> None:
         self.what, self.total, self.unit = what, total, unit
-        self.done = 0
+        self.done = self._before = 0
         self.note = ""
         self._start = self._said = time.monotonic()
 
@@ -28,10 +28,14 @@ class Progress:
         self.note = note or self.note
         self._show()
 
+    def resume(self, done: int) -> None:
+        """Count work that an earlier run did; it does not enter the rate."""
+        self.done = self._before = done
+
     @property
     def rate(self) -> float:
         """Units a second since the start."""
-        return self.done / max(self.seconds, 1e-9)
+        return (self.done - self._before) / max(self.seconds, 1e-9)
 
     @property
     def seconds(self) -> float:
@@ -40,7 +44,7 @@ class Progress:
 
     def line(self) -> str:
         """One line: what, how much, how fast, how long still."""
-        left = (self.total - self.done) / self.rate if self.done else float("nan")
+        left = (self.total - self.done) / self.rate if self.rate else None
         share = f"{self.done:,}/{self.total:,} {self.unit}"
         return f"{self.what}: {share}, {self.rate:,.0f}/s, {_clock(left)} left{'  ' + self.note if self.note else ''}"
 
@@ -89,8 +93,8 @@ def progress(what: str, total: int, unit: str = "rows") -> Iterator[Progress]:
         yield _Bar(what, total, unit, bars, bars.add_task(what, total=total, note="", rate=""))
 
 
-def _clock(seconds: float) -> str:
-    if seconds != seconds:
+def _clock(seconds: float | None) -> str:
+    if seconds is None:
         return "?"
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -67,8 +67,12 @@ class BM25:
             [vocabulary.setdefault(token, len(vocabulary)) for token in tokenise(text, language)] for text in texts
         ]
         if not vocabulary:
-            nothing = {"starts": np.zeros(1, np.int64), "rows": np.zeros(0, np.int32), "weights": np.zeros(0, np.float32)}
-            return cls({}, nothing, len(documents))
+            arrays: dict[str, NDArray[Any]] = {
+                "starts": np.zeros(1, np.int64),
+                "rows": np.zeros(0, np.int32),
+                "weights": np.zeros(0, np.float32),
+            }
+            return cls({}, arrays, len(documents))
         return cls(vocabulary, _postings(documents, vocabulary, k1, b), len(documents))
 
     def top(
@@ -114,7 +118,7 @@ class BM25:
             IndexError: a position or row is out of range.
         """
         query_N, row_N = np.asarray(query_index, np.int64), np.asarray(product_index, np.int64)
-        if len(row_N) and not (0 <= row_N.min() and row_N.max() < self.count):
+        if len(row_N) and not 0 <= row_N.min() <= row_N.max() < self.count:
             raise IndexError(f"BM25.pairs: rows must be from 0 to {self.count - 1}; got {row_N.min()} to {row_N.max()}")
         tokens = [self._tokens(query, language) for query in queries]
         lengths = np.array([len(t) for t in tokens], np.int64)
@@ -151,7 +155,9 @@ class BM25:
         except (FileNotFoundError, json.JSONDecodeError, SafetensorError) as cause:
             raise ArtifactError(f"{folder}: no readable BM25 index here ({cause}); build it again") from None
         if stated.get("format") != _FORMAT:
-            raise ArtifactError(f"{folder / _REST}: format {stated.get('format')!r} where {_FORMAT} is read; build it again")
+            raise ArtifactError(
+                f"{folder / _REST}: format {stated.get('format')!r} where {_FORMAT} is read; build it again"
+            )
         return cls({token: number for number, token in enumerate(stated["vocabulary"])}, arrays, stated["count"])
 
     @cached_property
@@ -174,7 +180,7 @@ class BM25:
         touched = np.concatenate([self._rows[p] for p in pieces]) if pieces else np.zeros(0, np.int32)
         values = scores[touched]
         scores[touched] = 0.0
-        # A row is touched at most once a token, so the best k rows are among the best k · tokens touches and their ties.
+        # A row is touched at most once a token: the best k rows are among the best k · tokens touches and their ties.
         enough = k * len(tokens)
         if len(values) > enough:
             kept = values >= np.partition(values, -enough)[-enough]

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import pyarrow as pa
@@ -47,8 +48,8 @@ class Scale:
     """
 
     labels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    low: float = float("-inf")
-    high: float = float("inf")
+    low: float = -inf
+    high: float = inf
     zero: float = 0.0
 
     def allowed(self) -> str:

@@ -27,6 +27,7 @@ from shopstill.data.shop import ShopWriter
 
 log = logging.getLogger(__name__)
 
+_SAY_EVERY_SECONDS = 10.0
 DANGLING = "dangling id"
 REPEATED_ID = "duplicate id"
 _KEYS = {"products": "product_id", "queries": "query_id"}
@@ -92,9 +93,9 @@ def ingest(chunks: Iterable[Chunk], folder: Path, strict: bool = False) -> Inges
             for chunk in chunks:
                 intake.take(chunk)
             intake.finish()
+            _some_left(intake.read, writer.counts, rejects)
     finally:
         shutil.rmtree(spool, ignore_errors=True)
-    _some_left(intake.read, writer.counts, rejects)
     return IngestReport(
         read=dict(intake.read),
         kept=dict(writer.counts),
@@ -125,6 +126,7 @@ class _Intake:
         self.conflicting = 0
         self.contents: list[np.ndarray] = []
         self._writer, self._rejects = writer, rejects
+        self._said = time.monotonic()
         self._ids = {table: HashSet() for table in _KEYS}
         self._whole = {table: HashSet() for table in _KEYS}
         spool.mkdir(exist_ok=True)
@@ -133,6 +135,7 @@ class _Intake:
     def take(self, chunk: Chunk) -> None:
         """Clean a chunk; write it, or put it by until its references can be checked."""
         self.read[chunk.table] += chunk.data.num_rows + len(chunk.rejects)
+        self._say()
         caster = Caster(chunk)
         data, lines = caster.run()
         self._rejects.add(caster.rejects)
@@ -153,6 +156,12 @@ class _Intake:
         if self._spooled["events"].file:
             for data, sound in self._checked("events"):
                 self._writer.write("events", data.filter(pa.array(sound)))
+
+    def _say(self) -> None:
+        if time.monotonic() - self._said > _SAY_EVERY_SECONDS:
+            self._said = time.monotonic()
+            read = ", ".join(f"{count:,} {table}" for table, count in self.read.items())
+            log.info("reading: %s; %s rejected", read, f"{self._rejects.counts.total():,}")
 
     def _once(self, chunk: Chunk, data: pa.Table, lines: pa.Array) -> pa.Table:
         """Rows whose id was not there before."""

@@ -3,8 +3,7 @@
 Everything about a product is packed ahead of time into one row of 32-bit words, and everything about a pair is worked
 out on bit masks of title positions, so that a hundred candidates cost a few dozen small numpy operations.
 
-Shape legend: ``N`` pairs or candidates, ``F`` features, ``W`` words of a packed row, ``G`` distinct queries, ``Q`` tokens
-of a query.
+Shape legend: ``N`` pairs or candidates, ``F`` features, ``W`` words of a packed row, ``G`` distinct queries.
 """
 
 from __future__ import annotations
@@ -22,7 +21,17 @@ from numpy.typing import ArrayLike, NDArray
 from shopstill.core.errors import ArtifactError
 from shopstill.core.progress import progress
 from shopstill.data.bm25 import K1, B
-from shopstill.data.lexical_kernel import FEATURES, GRID, QUERY_TOKENS, TITLE_TOKENS, Queries, Query, Title, pair_features
+from shopstill.data.lexical_kernel import (
+    FEATURES,
+    GRID,
+    QUERY_TOKENS,
+    TITLE_TOKENS,
+    Fact,
+    Queries,
+    Query,
+    Title,
+    pair_features,
+)
 from shopstill.data.terms import GRAM_BITS, Kind, Term, joined, noun_place, parts, term
 
 __all__ = ["FEATURES", "LexicalIndex"]
@@ -47,9 +56,9 @@ _NO_FIGURES = (np.zeros((0, 1), np.uint32), np.zeros((4, 0, 1), np.float32), np.
 class LexicalIndex:
     """The products of a catalogue, packed for exact matching.
 
-    Rarity is ``idf(t) = ln(1 + (n − df + 0.5) / (df + 0.5)) / ln(1 + (n + 0.5) / 0.5)``, in (0, 1], from the catalogue that
-    the index was built from; a token that no product holds has 1. All values are multiples of 1/1024, so that sums are
-    exact and ``features`` and ``pairs`` agree to the last bit. Titles count up to 32 tokens, queries up to 16.
+    Rarity is ``idf(t) = ln(1 + (n − df + 0.5) / (df + 0.5)) / ln(1 + (n + 0.5) / 0.5)``, in (0, 1], over the catalogue
+    that the index was built from; a token that no product holds has 1. It is rounded to multiples of 1/1024, so that
+    sums are exact and ``features`` and ``pairs`` agree to the last bit. Titles count up to 32 tokens, queries up to 16.
 
     >>> index = LexicalIndex.build(["red mug with lid", "blue chair, 18 in."])
     >>> found = index.features("red mugs", [0, 1])[:, FEATURES.index("found")]
@@ -73,7 +82,7 @@ class LexicalIndex:
         """Pack a catalogue: one text a product, such as its title."""
         rows = _pack(texts)
         codes, idf = _idf(rows[:, Title.tokens])
-        average = float(rows.view(np.float32)[:, Title.size].mean()) if len(rows) else 1.0
+        average = float(rows[:, Title.facts].view(np.float32)[:, Fact.size].mean()) if len(rows) else 1.0
         index = cls(rows, codes, idf, average)
         index._complete(0)
         return index
@@ -148,10 +157,10 @@ class LexicalIndex:
     def _complete(self, start: int) -> None:
         """Fill in what needs the whole catalogue: BM25's share of length, and the rarity of the noun."""
         rows = self._rows[start:]
-        floats = rows.view(np.float32)
-        floats[:, Title.norm] = K1 * (1 - B + B * floats[:, Title.size] / self._average)
-        noun = rows[np.arange(len(rows)), floats[:, Title.noun].astype(np.int64) - 1]
-        floats[:, Title.shown.start + 1] = self._rarity(noun)
+        facts = rows[:, Title.facts].view(np.float32)
+        facts[:, Fact.norm] = K1 * (1 - B + B * facts[:, Fact.size] / self._average)
+        noun = rows[np.arange(len(rows)), facts[:, Fact.noun].astype(np.int64) - 1]
+        facts[:, Fact.noun_idf] = self._rarity(noun)
 
     def _rarity(self, codes: NDArray[np.uint32]) -> NDArray[np.float32]:
         place = np.searchsorted(self._codes, codes)
@@ -161,15 +170,15 @@ class LexicalIndex:
         about, aside = parts(text)
         tokens = (about + aside)[:QUERY_TOKENS] or [""]
         terms = [term(token) for token in tokens]
-        records = np.frombuffer(b"".join([self._record(t, token) for t, token in zip(terms, tokens)]), _RECORD)
+        records = np.frombuffer(b"".join([self._record(token) for token in tokens]), _RECORD)
         probe = [t.code for t in terms] + [joined(one, two) for one, two in pairwise(tokens)]
         idf = records["idf"]
         noun = max(noun_place(terms, min(len(about), len(terms))), 0)
         # An empty query is one token that nothing holds.
-        total, size = float(idf.sum()) or 1.0, len(tokens)
+        total, size = float(np.add.reduce(idf)) or 1.0, len(tokens)
         kinds = [t.kind for t in terms]
         numbers, models = min(kinds.count(Kind.NUMBER), 4), min(kinds.count(Kind.MODEL), 4)
-        shown = size / QUERY_TOKENS, total / size, idf[noun], numbers / 4, models / 4
+        shown = size / QUERY_TOKENS, total / size, float(idf[noun]), numbers / 4, models / 4
         return Queries(
             np.array(probe, np.uint32)[:, None],
             idf[:, None],
@@ -180,12 +189,13 @@ class LexicalIndex:
             *(_figures(terms) if any(kinds) else _NO_FIGURES),
         )
 
-    def _record(self, found: Term, token: str) -> bytes:
+    def _record(self, token: str) -> bytes:
         """What the index knows of a query's token, as bytes of ``_RECORD``."""
         kept = self._records.get(token)
         if kept is None:
             if len(self._records) >= _RECORDS_KEPT:
                 self._records.clear()
+            found = term(token)
             idf = self._rarity(np.array([found.code], np.uint32))[0] * bool(token)
             scale = GRID / max(found.gram_count, 1)
             kept = np.array([(idf, scale, np.frombuffer(found.grams, "<u8"))], _RECORD).tobytes()
@@ -215,28 +225,33 @@ def _pack(texts: Iterable[str]) -> NDArray[np.uint32]:
 
 def _pack_rows(texts: list[str]) -> NDArray[np.uint32]:
     rows = np.zeros((len(texts), Title.width), np.uint32)
-    floats = rows.view(np.float32)
     held: list[bytes] = []
     sizes = np.zeros(len(texts), np.int64)
     for row, text in enumerate(texts):
         about, aside = parts(text)
         terms = [term(token) for token in (about + aside)[:TITLE_TOKENS]]
-        figures = [figure for t in terms for figure in t.figures][: Title.figures.stop - Title.figures.start]
-        size, noun = len(terms), noun_place(terms, min(len(about), TITLE_TOKENS)) + 1
-        rows[row, :size] = [t.code for t in terms]
-        rows[row, Title.figures.start : Title.figures.start + len(figures)] = figures
-        numbers = sum(t.kind == Kind.NUMBER for t in terms)
-        floats[row, Title.shown] = size / TITLE_TOKENS, 0, min(numbers / 8, 1)
-        floats[row, Title.size], floats[row, Title.noun] = max(size, 1), max(noun, 1)
-        at = 1 << noun >> 1
-        rows[row, Title.near] = _EVERYWHERE, (1 << noun) - 1, at | at >> 1, at
+        _pack_row(rows[row], terms, noun_place(terms, min(len(about), len(terms))) + 1)
         held += [t.grams for t in terms]
-        sizes[row] = size
+        sizes[row] = len(terms)
     full = np.flatnonzero(sizes)
     if len(full):
         words = np.frombuffer(b"".join(held), "<u4").reshape(-1, GRAM_BITS // 32)
         rows[full, Title.grams] = np.bitwise_or.reduceat(words, (np.cumsum(sizes) - sizes)[full], axis=0)
     return rows
+
+
+def _pack_row(row_W: NDArray[np.uint32], terms: list[Term], noun: int) -> None:
+    """Fill a row but for its n-grams and what needs the catalogue; ``noun`` counts from 1, and is 0 where none is."""
+    figures = [figure for t in terms for figure in t.figures][: Title.figures.stop - Title.figures.start]
+    row_W[: len(terms)] = [t.code for t in terms]
+    row_W[Title.figures.start : Title.figures.start + len(figures)] = figures
+    facts = row_W[Title.facts]
+    floats = facts.view(np.float32)
+    numbers = sum(t.kind == Kind.NUMBER for t in terms)
+    floats[Fact.shown] = len(terms) / TITLE_TOKENS, 0, min(numbers / 8, 1)
+    floats[Fact.size], floats[Fact.noun] = max(len(terms), 1), max(noun, 1)
+    at = 1 << noun >> 1
+    facts[Fact.near] = _EVERYWHERE, (1 << noun) - 1, at | at >> 1, at
 
 
 def _idf(tokens_NT: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:

@@ -1,9 +1,11 @@
 """The arithmetic of lexical features: queries against packed product rows, on bit masks of title positions.
 
-A hundred candidates are so few that the number of numpy calls is the cost; hence the packed rows, the masks and the sums
-over stacks. Sums run over multiples of 2⁻²⁰ below 16, which float32 holds exactly, so that no order of adding changes them.
+A hundred candidates are so few that the number of numpy calls is the cost; hence the packed rows, the masks and the
+sums over stacks. Sums run over multiples of 2⁻²⁰ up to 16, which float32 holds exactly, so that no order of adding
+changes them.
 
-Shape legend: ``B`` pairs, ``Q`` tokens of a query, ``M`` figures of a query (numbers, measures, models), ``F`` features.
+Shape legend: ``B`` pairs, ``Q`` tokens of a query, ``M`` figures of a query (numbers, measures, models), ``F``
+features.
 An array of queries ends in an axis of length B, or of length 1 where one query meets all rows.
 """
 
@@ -36,11 +38,10 @@ FEATURES = (
     "bm25_sum",  # BM25 / 4, at most 1
     "missed_idf",  # rarity of the rarest query token that is not in the title
     "grams_worst",  # grams of the token that fares worst
-    "noun_is_noun",  # 1 where the query's noun is the title's, 1/2 right before it, 1/4 elsewhere before it, 1/8 behind it
+    "noun_is_noun",  # 1 where the query's noun is the title's, 1/2 the token before, 1/4 any before, 1/8 behind
     "title_noun_named",  # 1 where the query names the title's noun
     "title_covered",  # share of title tokens that the query names
     "noun_covered",  # the same up to the title's noun
-    "tight",  # tokens that the query names / length of the stretch that holds them
     "first_place",  # 1 where the first of them opens the title, towards 0 at its end
     "numbers_found",  # share of the query's numbers in the title
     "measures_found",  # share of its numbers with a unit
@@ -49,7 +50,7 @@ FEATURES = (
 )
 _AT = {name: place for place, name in enumerate(FEATURES)}
 _QUERY, _TITLE = slice(0, 5), slice(5, 8)
-_PLAIN, _WEIGHTED, _FIGURES = slice(8, 12), slice(12, 15), slice(24, 28)
+_PLAIN, _WEIGHTED, _COVERED, _FIGURES = slice(8, 12), slice(12, 15), slice(20, 22), slice(23, 27)
 # Rows of the stack that is summed over a query's tokens.
 _BESIDE, _AFTER, _FOUND, _GRAMS, _BM25 = range(5)
 
@@ -59,7 +60,7 @@ NOTHING = np.uint32(0xFFFFFFFF)
 _ONE = np.uint32(1)
 _BM25_SCALE = np.float32(1 / 4096)
 _NOUN_LEVELS = np.array([0.125, 0.125, 0.25, 0.5], np.float32)
-_BYTES, _TOP_BYTE = np.uint64(0x0101010101010101), np.uint64(56)
+_BYTES = np.uint64(0x0101010101010101)
 
 
 class Title:
@@ -67,13 +68,21 @@ class Title:
 
     tokens = slice(0, 32)
     grams = slice(32, 64)
-    figures = slice(64, 88)
-    size = 88  # float, at least 1
-    noun = 89  # float: tokens up to the noun, at least 1
-    norm = 90  # float: BM25's k1 · (1 − b + b · size / average)
-    shown = slice(91, 94)  # floats: the features that depend on the title alone
-    near = slice(94, 98)  # masks of positions: all, up to the noun, the noun and the token before it, the noun
-    width = 98
+    figures = slice(64, 96)
+    facts = slice(96, 106)
+    width = 106
+
+
+class Fact:
+    """Where everything stands among a row's facts."""
+
+    shown = slice(0, 3)  # floats: the features that depend on the title alone
+    noun_idf = 1
+    size = 3  # float, at least 1
+    noun = 4  # float: tokens up to the noun, at least 1
+    covered = slice(3, 5)
+    norm = 5  # float: BM25's k1 · (1 − b + b · size / average)
+    near = slice(6, 10)  # masks of positions: all, up to the noun, the noun and the token before it, the noun
 
 
 class Query:
@@ -121,7 +130,9 @@ class Queries(NamedTuple):
         """Queries of one width side by side; those with fewer figures are filled up."""
         most = max(len(query.figures) for query in queries)
         filled = [query._filled(most) for query in queries]
-        return Queries(*(np.concatenate(parts, axis) for parts, axis in zip(zip(*filled, strict=True), _AXES, strict=True)))
+        return Queries(
+            *(np.concatenate(parts, axis) for parts, axis in zip(zip(*filled, strict=True), _AXES, strict=True))
+        )
 
     def at(self, index_B: Array) -> Queries:
         """The query of each of B pairs."""
@@ -142,10 +153,12 @@ _AXES = [1 if name == "grams" else -1 for name in Queries._fields]
 
 def pair_features(queries: Queries, rows_BW: NDArray[np.uint32]) -> NDArray[np.float32]:
     """``features_BF`` of B pairs of a query and a packed row."""
-    floats_BW = rows_BW.view(np.float32)
+    # One fact of all rows after the other, so that what follows runs along memory.
+    facts = np.ascontiguousarray(rows_BW[:, Title.facts].T)
+    floats = facts.view(np.float32)
     out_FB = np.empty((len(FEATURES), len(rows_BW)), np.float32)
     out_FB[_QUERY] = queries.floats[Query.shown]
-    out_FB[_TITLE] = floats_BW[:, Title.shown].T
+    out_FB[_TITLE] = floats[Fact.shown]
     tokens = len(queries.idf)
     places = _places(queries.probe, rows_BW[:, Title.tokens])
     own, joined = places[:tokens], places[tokens:]
@@ -160,18 +173,20 @@ def pair_features(queries: Queries, rows_BW: NDArray[np.uint32]) -> NDArray[np.f
     stack = np.zeros((5, tokens, len(rows_BW)), np.float32)
     np.not_equal(hit[:-1], 0, out=stack[_FOUND])
     _order(own, joined, first[:-1], stack)
-    _grades(queries, own, rows_BW, stack)
+    _grams(queries, rows_BW[:, Title.grams], stack)
+    _saturation(own, floats[Fact.norm], stack)
+    np.rint(stack[_GRAMS:], out=stack[_GRAMS:])
     _sums(queries, stack, out_FB)
-    _nouns(queries, hit, rows_BW[:, Title.near].T, out_FB)
-    _position(hit[-1], first[-1], rows_BW, out_FB)
+    _nouns(_column(hit, queries.noun), hit[-1], facts, out_FB)
+    out_FB[_AT["first_place"]] = 1 - np.minimum(first[-1] / floats[Fact.size], 1)
     _figures(queries, rows_BW[:, Title.figures], out_FB)
     return np.ascontiguousarray(out_FB.T)
 
 
-def _places(probe: Array, tokens_BT: Array) -> Array:
-    """``[2Q − 1, B]``: a bit for each position of the title at which the token stands."""
+def _places(codes: Array, held_BT: Array) -> Array:
+    """A bit for each of 32 places at which a row holds a code, for each code and row."""
     # On contiguous arrays numpy compares and packs in one sweep instead of a sweep a row.
-    equal = probe[:, :, None] == np.ascontiguousarray(tokens_BT)
+    equal = codes[:, :, None] == np.ascontiguousarray(held_BT)
     return np.packbits(equal.reshape(-1), bitorder="little").view("<u4").reshape(equal.shape[:2])
 
 
@@ -190,62 +205,53 @@ def _order(own: Array, joined: Array, first: Array, stack: Array) -> None:
     np.multiply(after, stack[_FOUND, 1:], out=stack[_AFTER, 1:])
 
 
-def _grades(queries: Queries, own: Array, rows_BW: Array, stack: Array) -> None:
-    """BM25's saturation and the share of n-grams of each token, in whole units of 1/1024."""
-    shared = _shared_grams(queries.grams, rows_BW[:, Title.grams].view("<u8"))
-    np.multiply(shared, queries.scale, out=stack[_GRAMS])
+def _grams(queries: Queries, title_BX: Array, stack: Array) -> None:
+    """The share of each token's n-grams that the title has, in units of 1/1024."""
+    shared = np.bitwise_count(queries.grams & np.ascontiguousarray(title_BX).view("<u8")).view("<u8")
+    # Each byte counts eight of 64 bits; the top byte of the product is their sum, as no token has 256 n-grams.
+    both = shared[..., 0] + shared[..., 1]
+    both *= _BYTES
+    np.multiply(both.view(np.uint8)[:, 7::8], queries.scale, out=stack[_GRAMS])
+
+
+def _saturation(own: Array, norm: Array, stack: Array) -> None:
+    """BM25's f / (f + norm) of each token, in units of 1/1024."""
     often = np.bitwise_count(own).astype(np.float32)
-    np.multiply(often, GRID, out=stack[_BM25])
-    often += rows_BW[:, Title.norm].view(np.float32)
-    stack[_BM25] /= often
-    graded = stack[_GRAMS:]
-    np.rint(graded, out=graded)
+    part = stack[_BM25]
+    np.multiply(often, GRID, out=part)
+    often += norm
+    part /= often
 
 
 def _sums(queries: Queries, stack: Array, out_FB: Array) -> None:
     """Shares of the query's tokens, plain and weighted by rarity."""
-    plain = stack[:_BM25].sum(axis=1)
+    plain = np.add.reduce(stack[:_BM25], axis=1)
     np.divide(plain, queries.floats[Query.plain], out=out_FB[_PLAIN])
     weighted = stack[_FOUND:] * queries.idf
-    sums = weighted.sum(axis=1)
+    sums = np.add.reduce(weighted, axis=1)
     np.divide(sums, queries.floats[Query.weighted], out=out_FB[_WEIGHTED])
     np.minimum(sums[-1] * _BM25_SCALE, 1, out=out_FB[_AT["bm25_sum"]])
-    np.subtract(queries.idf, weighted[0]).max(axis=0, out=out_FB[_AT["missed_idf"]])
-    np.divide(stack[_GRAMS].min(axis=0), GRID, out=out_FB[_AT["grams_worst"]])
+    np.maximum.reduce(queries.idf - weighted[0], axis=0, out=out_FB[_AT["missed_idf"]])
+    np.divide(np.minimum.reduce(stack[_GRAMS], axis=0), GRID, out=out_FB[_AT["grams_worst"]])
 
 
-def _shared_grams(query: Array, title_BX: Array) -> Array:
-    """``[Q, B]``: how many bits are set in both; each byte counts eight of 64 bits, and their sum fits a byte."""
-    counts = np.bitwise_count(query & np.ascontiguousarray(title_BX)).view("<u8")
-    both = counts[..., 0] + counts[..., 1]
-    both *= _BYTES
-    both >>= _TOP_BYTE
-    return both.astype(np.float32)
-
-
-def _nouns(queries: Queries, hit: Array, near_4B: Array, out_FB: Array) -> None:
-    noun = hit[queries.noun[0]] if len(queries.noun) == 1 else hit[queries.noun, np.arange(hit.shape[1])]
+def _nouns(noun: Array, union: Array, facts: Array, out_FB: Array) -> None:
+    """Where the query's noun stands, and what the query names, beside the title's noun."""
+    near_4B = facts[Fact.near]
     np.dot(_NOUN_LEVELS, (noun & near_4B) != 0, out=out_FB[_AT["noun_is_noun"]])
-    np.not_equal(hit[-1] & near_4B[-1], 0, out=out_FB[_AT["title_noun_named"]])
-
-
-def _position(union: Array, first: Array, rows_BW: Array, out_FB: Array) -> None:
-    floats_BW = rows_BW.view(np.float32)
-    title, noun = floats_BW[:, Title.size], floats_BW[:, Title.noun]
-    count = np.bitwise_count(union)
-    # The exponent of a whole number is the place of its highest bit.
-    stretch = np.frexp(union.astype(np.float64))[1] - first
-    np.divide(count, title, out=out_FB[_AT["title_covered"]])
-    np.divide(np.bitwise_count(union & rows_BW[:, Title.near.start + 1]), noun, out=out_FB[_AT["noun_covered"]])
-    np.divide(count, np.maximum(stretch, 1), out=out_FB[_AT["tight"]], casting="same_kind")
-    place = 1 - first / title
-    np.maximum(place, 0, out=out_FB[_AT["first_place"]])
+    named_4B = np.bitwise_count(union & near_4B)
+    out_FB[_AT["title_noun_named"]] = named_4B[-1]
+    np.divide(named_4B[:2], facts[Fact.covered].view(np.float32), out=out_FB[_COVERED])
 
 
 def _figures(queries: Queries, held_BM: Array, out_FB: Array) -> None:
     if not len(queries.figures):
         out_FB[_FIGURES] = 0
         return
-    found = (queries.figures[:, :, None] == held_BM).any(axis=-1)
-    np.divide((queries.groups * found).sum(axis=1), queries.counts, out=out_FB[_FIGURES])
+    found = _places(queries.figures, held_BM) != 0
+    np.divide(np.add.reduce(queries.groups * found, axis=1), queries.counts, out=out_FB[_FIGURES])
 
+
+def _column(values: Array, place: Array) -> Array:
+    """``values[place[b], b]`` for each b, or one row where there is one place."""
+    return values[place[0]] if len(place) == 1 else values[place, np.arange(len(place))]

@@ -49,10 +49,13 @@ class HashSet:
 
     def contains(self, hashes: np.ndarray) -> np.ndarray:
         """Which of the hashes are in the set."""
+        # Looked up in rising order, neighbours meet in the cache.
+        order = np.argsort(hashes)
+        rising = hashes[order]
         found = np.zeros(len(hashes), dtype=bool)
         for run in self._runs:
-            at = np.minimum(np.searchsorted(run, hashes), len(run) - 1)
-            found |= run[at] == hashes
+            at = np.minimum(np.searchsorted(run, rising), len(run) - 1)
+            found[order] |= run[at] == rising
         return found
 
     def add(self, hashes: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
@@ -36,10 +37,13 @@ class Shop:
         self.path = Path(path)
         try:
             stated = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
+            self.counts: dict[str, int] = dict(stated["counts"])
+            self.fingerprint: str = stated["fingerprint"]
         except FileNotFoundError:
-            raise DataError(f"{self.path}: no shop here ({MANIFEST} is missing); make one with: shopstill prepare") from None
-        self.counts: dict[str, int] = stated["counts"]
-        self.fingerprint: str = stated["fingerprint"]
+            cause = f"{MANIFEST} is missing"
+            raise DataError(f"{self.path}: no shop here ({cause}); make one with: shopstill prepare") from None
+        except (ValueError, KeyError, TypeError) as fault:
+            raise DataError(f"{self.path / MANIFEST}: not a shop's manifest ({fault!r}); prepare it again") from None
 
     @property
     def tables(self) -> list[str]:
@@ -72,7 +76,8 @@ class Shop:
             return
         schema = pa.schema([SCHEMAS[table].field(c) for c in wanted]).remove_metadata()
         for batch in pq.ParquetFile(self.path / f"{table}.parquet").iter_batches(rows, columns=wanted):
-            yield pa.RecordBatch.from_arrays([batch.column(c).cast(schema.field(c).type) for c in wanted], schema=schema)
+            arrays = [batch.column(c).cast(schema.field(c).type) for c in wanted]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def dataset(self, table: str) -> ds.Dataset:
         """A table as an Arrow dataset, for filters and joins."""
@@ -99,7 +104,7 @@ class ShopWriter:
         self.counts: dict[str, int] = {}
 
     def write(self, table: str, rows: pa.Table | pa.RecordBatch | list[dict[str, Any]]) -> None:
-        """Append rows: Arrow data whose columns are of the table's schema (missing nullable ones are filled), or dicts."""
+        """Append rows: Arrow data with the table's columns (nullable ones may be missing), or dicts."""
         data = conform(table, rows)
         if not data.num_rows:
             return
@@ -123,7 +128,9 @@ class ShopWriter:
     def __enter__(self) -> ShopWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self.close()
         else:
@@ -153,13 +160,11 @@ class TableDigest:
         kind = array.type
         if pa.types.is_map(kind) or pa.types.is_list(kind):
             self._feed(f"{name}/length", _lengths(array))
-            inner = array.flatten() if pa.types.is_list(kind) else pa.StructArray.from_arrays(
-                [array.keys, array.items], names=["key", "item"]
-            )
-            self._nested(name, inner)
+            self._nested(name, (array.cast(_entries(kind)) if pa.types.is_map(kind) else array).flatten())
         elif pa.types.is_string(kind):
             self._feed(f"{name}/length", _lengths(array))
-            self._feed(f"{name}/data", np.frombuffer("".join(v or "" for v in array.to_pylist()).encode("utf-8"), np.uint8))
+            text = "".join(value or "" for value in array.to_pylist())
+            self._feed(f"{name}/data", np.frombuffer(text.encode("utf-8"), np.uint8))
         else:
             filled = array.cast(pa.int64()) if pa.types.is_timestamp(kind) else array
             self._feed(f"{name}/data", filled.fill_null(0).to_numpy(zero_copy_only=False))
@@ -192,7 +197,8 @@ def conform(table: str, rows: pa.Table | pa.RecordBatch | list[dict[str, Any]]) 
         present = field.name in data.column_names
         column = data.column(field.name) if present else pa.chunked_array([pa.nulls(data.num_rows, field.type)])
         if not field.nullable and column.null_count:
-            raise DataError(f"{table}.{field.name}: is required, but {column.null_count} of {len(column)} rows have none")
+            lacking = f"{column.null_count} of {len(column)} rows have none"
+            raise DataError(f"{table}.{field.name}: is required, but {lacking}")
         try:
             columns.append(column.cast(field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as cause:
@@ -201,12 +207,15 @@ def conform(table: str, rows: pa.Table | pa.RecordBatch | list[dict[str, Any]]) 
 
 
 def _lengths(array: pa.Array) -> np.ndarray:
-    import pyarrow.compute as pc
-
     measure = pc.binary_length if pa.types.is_string(array.type) else pc.list_value_length
     if pa.types.is_map(array.type):
-        array = array.cast(pa.list_(pa.struct([("key", array.type.key_type), ("value", array.type.item_type)])))
+        array = array.cast(_entries(array.type))
     return measure(array).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int32)
+
+
+def _entries(kind: pa.MapType) -> pa.ListType:
+    """A map as the list of its entries, which knows where a slice begins."""
+    return pa.list_(pa.struct([("key", kind.key_type), ("item", kind.item_type)]))
 
 
 def _known(table: str) -> None:

@@ -1,4 +1,4 @@
-"""What exact matching knows of a token: its code, its letters as bits, and whether it is a number, a measure or a model."""
+"""What exact matching knows of a token: its code, its letters as bits, and whether it is a number or a model."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ _NUMBER = re.compile(r"\d+(?:-\d+/\d+|[./]\d+)*")
 _MEASURE = re.compile(rf"(\d+(?:-\d+/\d+|[./]\d+)*)({'|'.join(sorted(UNITS, key=len, reverse=True))})")
 _UNSPACED = re.compile(r"[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 # What stands behind these words or marks says what a product has or is for, not what it is.
-_ASIDE = re.compile(r",(?!\d)|[(\[{;|]| - | (?:with|w|for|by|to|from|includes?|including)\b| in (?=[a-z])", re.IGNORECASE)
-_MODEL_LETTERS, _MODEL_DIGITS = 3, 5
+_ASIDE = re.compile(
+    r",(?!\d)|[(\[{;|]| - | (?:with|w|for|by|to|from|includes?|including)\b| in (?=[a-z])", re.IGNORECASE
+)
+_MODEL_SIZE, _MODEL_DIGITS = 3, 5
 _CODE_LIMIT = 0xFFFFFFFE
 # Bounds the n-grams of a token, so that their number fits a byte.
 _LETTERS = 64
@@ -56,7 +58,7 @@ class Term:
 
     @property
     def figures(self) -> tuple[int, ...]:
-        """What a number, a measure or a model number is found by: its value, and the unit of a measure; else nothing."""
+        """What a number, measure or model number is found by: its value, and the unit of a measure; else nothing."""
         return (self.value, self.unit) if self.unit else (self.value,) if self.value else ()
 
 
@@ -106,7 +108,7 @@ def code(token: str) -> int:
 
 
 def noun_place(terms: list[Term], size: int) -> int:
-    """Position of the last word among the first ``size`` terms: the noun that says what it is; -1 where there is none."""
+    """Position of the last word among the first ``size`` terms: the noun that says what it is; -1 where none is."""
     words = (place for place in range(size - 1, -1, -1) if terms[place].kind in (Kind.WORD, Kind.MODEL))
     return next(words, size - 1)
 
@@ -124,7 +126,7 @@ def _model(token: str) -> bool:
     if token.isdigit():
         return len(token) >= _MODEL_DIGITS
     digits = sum(c.isdigit() for c in token)
-    return 0 < digits < len(token) and len(token) >= _MODEL_LETTERS
+    return 0 < digits < len(token) and len(token) >= _MODEL_SIZE
 
 
 def _grams(token: str) -> list[str]:

@@ -26,10 +26,7 @@ _ELEMENTS = (
     "svg|table|tbody|td|textarea|tfoot|th|thead|title|tr|tt|u|ul|video"
 )
 _TAG = re.compile(rf"</?(?:{_ELEMENTS})(?:[\s/][^>]*)?>|<!(?:--|doctype)[^>]*>|-->", re.IGNORECASE)
-_HIDDEN = tuple(
-    (re.compile(start, re.IGNORECASE), re.compile(end, re.IGNORECASE))
-    for start, end in (("<!--", "-->"), (r"<script[\s>]", r"</script\s*>"), (r"<style[\s>]", r"</style\s*>"))
-)
+_HIDDEN = {"<!--": "-->", r"<script[\s>]": "</script>", r"<style[\s>]": "</style>"}
 _ROUNDS = 6
 
 _QUOTES = str.maketrans("‘’ʼ＇“”", "''''\"\"")
@@ -109,9 +106,8 @@ def language(text: str) -> str:
     """
     if text.isascii():
         return "en"
-    letters = len(_LETTER.findall(text))
     for name, script in _SCRIPTS.items():
-        if letters and len(script.findall(text)) >= _SCRIPT_SHARE * letters:
+        if script.search(text) and len(script.findall(text)) >= _SCRIPT_SHARE * len(_LETTER.findall(text)):
             return name
     return "en"
 
@@ -186,8 +182,9 @@ def _replacements() -> dict[int, str | None]:
 
 
 def _without_markup(text: str) -> str:
-    for start, end in _HIDDEN:
-        text = _without_spans(text, start, end)
+    for start, end in _HIDDEN.items():
+        if end in text.lower():
+            text = _without_spans(text, re.compile(start, re.IGNORECASE), re.compile(re.escape(end), re.IGNORECASE))
     # Behind the last > no tag can end; looking there would cost the square of a hostile text's length.
     head, closing, tail = text.rpartition(">")
     return _TAG.sub(" ", head + closing) + tail

@@ -70,7 +70,7 @@ class TextTokenizer:
         self.path = Path(path)
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
-        except Exception as cause:  # the library raises bare Exception
+        except Exception as cause:  # noqa: BLE001 - the library raises nothing finer
             raise DataError(f"{path}: not a tokenizer.json that the tokenizers library reads ({cause})") from None
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
@@ -89,7 +89,9 @@ class TextTokenizer:
         return concatenate(parts)
 
     def pairs(self, queries: Ragged, products: Ragged, query_N: np.ndarray, product_N: np.ndarray, limit: int) -> Pairs:
-        """Rows ``begin query part product part``, at most ``limit`` tokens: the product is cut first, then the query.
+        """Rows ``begin query part product part``, at most ``limit`` tokens.
+
+        The product is cut first, to half of the room at least; then the query, to what the product leaves.
 
         Args:
             queries: tokenised query texts.
@@ -102,8 +104,8 @@ class TextTokenizer:
         room = limit - specials
         if room < 2:
             raise DataError(f"a limit of {limit} tokens leaves no room for a pair; use at least {specials + 2}")
-        q_len = np.minimum(queries.length_N[query_N], room - 1)
-        q_len = np.where(q_len + products.length_N[product_N] > room, np.minimum(q_len, room // 2), q_len).astype(np.int32)
+        left = np.clip(room - products.length_N[product_N], room // 2, room - 1)
+        q_len = np.minimum(queries.length_N[query_N], left).astype(np.int32)
         p_len = np.minimum(products.length_N[product_N], room - q_len)
         length = (q_len + p_len + specials).astype(np.int32)
         start = _starts(length)
@@ -123,6 +125,16 @@ class TextTokenizer:
         ids[start] = self.begin
         ids[_spans(start + 1, kept)] = texts.ids_S[_spans(texts.start_N[text_N], kept)]
         return Ragged(ids_S=ids, start_N=start, length_N=length)
+
+    def single(self, text: str, limit: int) -> np.ndarray:
+        """``begin text part`` of one text, int64: what ``singles`` gives, sooner."""
+        found = self._tokenizer.encode(text.encode("utf-8", "replace").decode("utf-8"), add_special_tokens=False).ids
+        return np.array([self.begin, *found[: limit - 2], self.part], np.int64)
+
+    def agrees(self, other: TextTokenizer) -> bool:
+        """Whether the same ids stand for the same tokens."""
+        mine, theirs = self._tokenizer.get_vocab(), other._tokenizer.get_vocab()
+        return bool(mine == theirs)
 
     def _special(self, *names: str) -> int:
         for name in names:

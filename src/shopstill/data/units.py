@@ -30,8 +30,8 @@ _SPELLINGS: dict[str, str] = {
     "g": r"grams?|g|克(?![\u4e00-\u9fff])",
     "ml": r"millilit(?:er|re)s?|ml|毫升",
     "l": r"lit(?:er|re)s?|l|升(?![\u4e00-\u9fff])",
-    "v": r"volts?|v|伏",
-    "kw": r"kilowatts?|kw|千瓦",
+    "v": r"volts?|v|伏特?",
+    "kw": r"kilowatts?|kw|千瓦(?!时)",
     "w": r"watts?|w|瓦(?![\u4e00-\u9fff])",
     "amp": r"amperes?|amps?|安培",
     "mah": r"mah|毫安时|毫安",
@@ -51,7 +51,7 @@ _DIGIT = re.compile(r"\d")
 _THOUSANDS = re.compile(r"(?<![\w,.])\d{1,3}(?:,\d{3})+(?![\d,])")
 _BARE_DECIMAL = re.compile(r"(?<![\w.])\.(?=\d)")
 _MIXED_FRACTION = re.compile(r"(?<![\w./-])(\d+)[ -](?=\d{1,3}/\d{1,3}(?![\d/]))")
-_TIMES = re.compile(r"(?<=\d) ?[x×*] ?(?=\d)")
+_TIMES = re.compile(r"(\d) ?[x×*] ?(?=\d)")
 
 
 def unify_units(text: str) -> str:
@@ -65,19 +65,21 @@ def unify_units(text: str) -> str:
     """
     if not _DIGIT.search(text):
         return text
-    text = _THOUSANDS.sub(lambda found: found[0].replace(",", ""), text)
-    text = _BARE_DECIMAL.sub("0.", text)
-    text = _MIXED_FRACTION.sub(r"\1-", text)
+    if "," in text:
+        text = _THOUSANDS.sub(lambda found: found[0].replace(",", ""), text)
+    if "." in text:
+        text = _BARE_DECIMAL.sub("0.", text)
+    if "/" in text:
+        text = _MIXED_FRACTION.sub(r"\1-", text)
     units, times = _patterns()
-    text = units.sub(lambda found: found.lastgroup or "", text)
-    text = times.sub(r"\1×", text)
-    return _TIMES.sub("x", text)
+    text = units.sub(lambda found: f"{found[1]}{found.lastgroup}", text)
+    return _TIMES.sub(r"\1x", times.sub(r"\1×", text))
 
 
 @functools.cache
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     names = "|".join(f"(?P<{name}>{spellings})" for name, spellings in _SPELLINGS.items())
-    # A unit ends where its word ends, or where the next dimension starts (2inx4in).
-    units = re.compile(rf"(?<=\d)(?: ?- ?| )?(?:{names})(?:(?![^\W_])|(?=[x×*]\d))(?:\.+(?!\d))?")
+    # A unit ends where its word ends, or where the next dimension starts (2inx4in); Chinese knows no word ends.
+    units = re.compile(rf"(\d)(?: ?- ?| )?(?:{names})(?:(?<=[\u4e00-\u9fff])|(?![^\W_])|(?=[x×*]\d))(?:\.+(?!\d))?")
     lengths = "|".join(("in", "ft", "yd", "mm", "cm", "m"))
-    return units, re.compile(rf"(?<=\d)({lengths}) ?[x×*] ?(?=\d)")
+    return units, re.compile(rf"(\d(?:{lengths})) ?[x×*] ?(?=\d)")

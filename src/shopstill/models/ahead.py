@@ -9,15 +9,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from shopstill.data.lexical import LexicalIndex
 from shopstill.data.tokens import Ragged
 from shopstill.models.build import TextModel
 from shopstill.models.cross import CrossEncoder
-from shopstill.models.towers import TwoTowers
+from shopstill.models.towers import Side, TwoTowers
 
 _ENCODED_AT_ONCE = 512
+_NO_FEATURES = torch.zeros(1, 0)
 
 
 class CrossAhead:
@@ -63,23 +63,20 @@ class TowersAhead:
         self._query_limit = limits[1]
         tokens = model.tokenizer.encode(products)
         rows = model.tokenizer.singles(tokens, np.arange(len(products)), limits[0])
-        self._sides = self._encode(rows)
+        self._products = self._encode(rows)
 
     @torch.inference_mode()
     def score(self, query: str, candidates: np.ndarray) -> np.ndarray:
         """Scores [N] of some products, given as positions, for a query."""
-        row = self._tokenizer.singles(self._tokenizer.encode([query]), np.zeros(1, np.int64), self._query_limit)
-        ids = torch.from_numpy(row.ids_S).long()
-        asked = self._network.query(ids, torch.tensor([len(ids)]))
-        chosen = torch.from_numpy(candidates)
-        products = tuple(side.index_select(0, chosen) for side in self._sides)
-        lexical = torch.zeros(len(candidates), 0)
+        asked = self._network.query.one(torch.from_numpy(self._tokenizer.single(query, self._query_limit)))
+        lexical = _NO_FEATURES.expand(len(candidates), 0)
         if self._lexical is not None and self._network.lexical:
             lexical = torch.from_numpy(self._lexical.features(query, candidates))
+        products = self._products.take(torch.from_numpy(candidates))
         return np.asarray(self._network.score(asked, products, lexical).logits.numpy())
 
     @torch.inference_mode()
-    def _encode(self, rows: Ragged) -> tuple[Tensor, ...]:
+    def _encode(self, rows: Ragged) -> Side:
         parts, longest = [], int(rows.length_N.max())
         for at in range(0, len(rows), _ENCODED_AT_ONCE):
             piece = rows.take(np.arange(at, min(at + _ENCODED_AT_ONCE, len(rows))))
@@ -88,4 +85,4 @@ class TowersAhead:
             short = longest - weight.shape[1]
             pad = torch.nn.functional.pad
             parts.append((pad(vectors, (0, 0, 0, short)), pad(weight, (0, short)), pooled))
-        return tuple(torch.cat(side) for side in zip(*parts, strict=True))
+        return Side(*(torch.cat(side) for side in zip(*parts, strict=True)))

@@ -9,7 +9,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -24,6 +24,7 @@ from shopstill.data.tokens import TextTokenizer
 from shopstill.models import pretrained
 from shopstill.models.cross import Cross, CrossEncoder
 from shopstill.models.encoder import Encoder, EncoderConfig
+from shopstill.models.foreign import AnyEncoder, ForeignEncoder
 from shopstill.models.towers import Static, TokenTower, Tower, Towers, TwoTowers
 
 Text = Annotated[Cross | Towers, Field(discriminator="kind")]
@@ -37,8 +38,9 @@ class Saved:
     """What ``model.json`` holds."""
 
     model: Text
-    encoders: dict[str, EncoderConfig]
-    tables: dict[str, tuple[int, int]]
+    encoders: dict[str, EncoderConfig] = Field(default_factory=dict)
+    foreign: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    tables: dict[str, tuple[int, int]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,9 @@ def create(wanted: Cross | Towers, teacher: Path | None, seed: int) -> TextModel
     query, tokenizer = _tower(wanted.query, wanted.width, teacher)
     product, other = (query, tokenizer) if wanted.shared else _tower(wanted.product, wanted.width, teacher)
     if tokenizer.path.read_bytes() != other.path.read_bytes() and tokenizer.vocab != other.vocab:
-        raise ConfigError("model.query.start and model.product.start have different tokenizers; use one family for both")
+        raise ConfigError(
+            "model.query.start and model.product.start have different tokenizers; use one family for both"
+        )
     lexical = len(FEATURES) if wanted.head == "interaction" else 0
     return TextModel(network=TwoTowers(query, product, wanted, lexical), tokenizer=tokenizer)
 
@@ -88,6 +92,7 @@ def save(model: TextModel, folder: Path) -> None:
     stated = {
         "model": plain(network.config),
         "encoders": encoders,
+        "foreign": {n: m.settings for n, m in network.named_modules() if isinstance(m, ForeignEncoder)},
         "tables": {n: (m.num_embeddings, m.embedding_dim) for n, m in bodies.items()},
     }
     (folder / "model.json").write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
@@ -123,18 +128,26 @@ def _state(network: nn.Module) -> dict[str, torch.Tensor]:
 
 def _empty(stated: Saved) -> CrossEncoder | TwoTowers:
     if isinstance(stated.model, Cross):
-        return CrossEncoder(Encoder(stated.encoders["encoder"]), stated.model)
+        return CrossEncoder(_reader(stated), stated.model)
     query = TokenTower(_body(stated, "query.body"), stated.model.width)
     product = query if stated.model.shared else TokenTower(_body(stated, "product.body"), stated.model.width)
     lexical = len(FEATURES) if stated.model.head == "interaction" else 0
     return TwoTowers(query, product, stated.model, lexical)
 
 
-def _body(stated: Saved, name: str) -> nn.Embedding | Encoder:
+def _reader(stated: Saved) -> AnyEncoder:
+    found = _body(stated, "encoder")
+    assert not isinstance(found, nn.Embedding)
+    return found
+
+
+def _body(stated: Saved, name: str) -> nn.Embedding | AnyEncoder:
+    if name in stated.foreign:
+        return ForeignEncoder(stated.foreign[name])
     return Encoder(stated.encoders[name]) if name in stated.encoders else nn.Embedding(*stated.tables[name])
 
 
-def _source(start: str, teacher: Path | None) -> tuple[Encoder, TextTokenizer]:
+def _source(start: str, teacher: Path | None) -> tuple[AnyEncoder, TextTokenizer]:
     if start == "teacher":
         if teacher is None:
             raise ConfigError("start: teacher, but this teacher has no weights here; name a pretrained start instead")
@@ -148,7 +161,7 @@ def _source(start: str, teacher: Path | None) -> tuple[Encoder, TextTokenizer]:
     return pretrained.encoder(folder), TextTokenizer(folder / "tokenizer.json")
 
 
-def _cross_body(wanted: Cross, teacher: Path | None) -> tuple[Encoder, TextTokenizer]:
+def _cross_body(wanted: Cross, teacher: Path | None) -> tuple[AnyEncoder, TextTokenizer]:
     if wanted.start is None:
         tokenizer = TextTokenizer(pretrained.locate(DEFAULT_TOKENIZER) / "tokenizer.json")
         return _fresh(tokenizer, wanted.width, wanted.depth, wanted.heads), tokenizer
@@ -159,9 +172,7 @@ def _cross_body(wanted: Cross, teacher: Path | None) -> tuple[Encoder, TextToken
 def _fresh(tokenizer: TextTokenizer, width: int, depth: int, heads: int) -> Encoder:
     if width % heads:
         raise ConfigError(f"model.heads: {heads} does not divide width {width}; use a divisor of the width")
-    return Encoder(
-        EncoderConfig(vocab=tokenizer.vocab, width=width, layers=depth, heads=heads, feed_forward=4 * width)
-    )
+    return Encoder(EncoderConfig(vocab=tokenizer.vocab, width=width, layers=depth, heads=heads, feed_forward=4 * width))
 
 
 def _tower(wanted: Tower, width: int, teacher: Path | None) -> tuple[TokenTower, TextTokenizer]:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from shopstill.core.config import config
 from shopstill.data.tokens import TextTokenizer
-from shopstill.models.encoder import Encoder, EncoderConfig, pieces
+from shopstill.models.encoder import EncoderConfig, pieces
+from shopstill.models.foreign import AnyEncoder
 from shopstill.models.pairs import JoinedFeed, PairTexts
 from shopstill.types import Signals
 
@@ -22,9 +23,10 @@ from shopstill.types import Signals
 class Cross:
     """A cross-encoder: where it starts from, and its size.
 
-    ``start`` is a pretrained folder, packaged name or hub id; ``"teacher"`` for the recipe's teacher; or null for random
-    weights, in which case ``depth``, ``width`` and ``heads`` say its size. ``layers`` picks some of the start's layers, such
-    as ``[0, 2, 5]``. ``pooling`` is what the head reads: the first token, as cross-encoders on the hub do, or both sides' means.
+    ``start`` is a pretrained folder, packaged name or hub id; ``"teacher"`` for the recipe's teacher; or null for
+    random weights, in which case ``depth``, ``width`` and ``heads`` say its size. ``layers`` picks some of the start's
+    layers, such as ``[0, 2, 5]``. ``pooling`` is what the head reads: the first token, as cross-encoders on the hub
+    do, or both sides' means.
     """
 
     kind: Literal["cross"] = "cross"
@@ -47,7 +49,7 @@ class CrossEncoder(nn.Module):
         config: its configuration, kept for saving.
     """
 
-    def __init__(self, encoder: Encoder, config: Cross) -> None:
+    def __init__(self, encoder: AnyEncoder, config: Cross) -> None:
         super().__init__()
         self.config = config
         self.encoder = encoder
@@ -106,7 +108,7 @@ class FirstHead(nn.Module):
 
 
 class SidesHead(nn.Module):
-    """``a·cos(u, v) + b + out(tanh(dense([u, v, u∘v])))``, with u and v the mean states of the query's and the product's tokens.
+    """``a·cos(u, v) + b + out(tanh(dense([u, v, u∘v])))``, with u and v the mean states of both sides' tokens.
 
     An encoder that was pretrained to compare texts by the cosine of their means already ranks with this head before it
     has seen one grade, and needs far fewer of them than with a head on the first token (see ``benchmarks/LOG.md``).

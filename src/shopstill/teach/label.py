@@ -153,7 +153,8 @@ def label(pairs: Pairs, score: Score, store: LabelStore, how: Labelling | None =
     with progress("labelling", len(missing), "pairs") as bar:
 
         def answer(rows: NDArray[np.int64]) -> None:
-            shard.add(keys[rows], score(*pairs.texts(rows)))
+            texts = pairs.texts(rows)
+            shard.add(keys[rows], texts, score(*texts))
             bar.advance(len(rows))
 
         try:
@@ -190,12 +191,19 @@ class _OpenShard:
         self._store, self._how = store, how
         self._clear()
 
-    def add(self, keys: Keys, answer: Any) -> None:
+    def add(self, keys: Keys, texts: tuple[list[str], list[str]], answer: Any) -> None:
         logits, features = answer if isinstance(answer, tuple) else (answer, {})
         logits = np.asarray(logits)
         wanted = (len(keys), *self._store.identity.shape)
         if logits.shape != wanted:
             raise DataError(f"the teacher answered {len(keys)} pairs with logits {logits.shape}: must be {wanted}")
+        wrong = np.argwhere(~np.isfinite(logits))
+        if len(wrong):
+            query, product = (each[wrong[0][0]] for each in texts)
+            raise DataError(
+                f"the teacher answered logits of {logits[wrong[0][0]]} for query {query!r} and product {product!r}: "
+                "must be finite numbers"
+            )
         self._keys.append(keys)
         self._logits.append(logits)
         self._features.append({name: np.asarray(values) for name, values in features.items()})

@@ -105,7 +105,7 @@ def mine(shop: Shop, query_ids: Sequence[str], how: Mine | None = None, seed: in
 
 
 def pseudo_queries(titles: Sequence[str], count: int, seed: int = 0, known: Iterable[str] = ()) -> pa.Table:
-    """Queries of two to five words that stand together in a title: query_id, text; no text twice, none that is ``known``.
+    """Queries of two to five words that stand together in a title: query_id, text; none twice, none ``known``.
 
     ``known`` are all queries of the shop, of every split: a query that is made up may not give one of them away. Fewer
     than ``count`` come back where the titles hold no more.
@@ -119,7 +119,7 @@ def pseudo_queries(titles: Sequence[str], count: int, seed: int = 0, known: Iter
     for _ in range(count * _PSEUDO_TRIES if titles else 0):
         if len(made) == count:
             break
-        chunk = _chunk(titles[random.integers(len(titles))], random)
+        chunk = _chunk(titles[int(random.integers(len(titles)))], random)
         form = fold(chunk)
         if form and form not in taken:
             taken.add(form)

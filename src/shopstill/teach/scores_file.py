@@ -35,7 +35,8 @@ SCORES = pa.schema(
 
 _ROWS_AT_ONCE = 65_536
 _RUN_FIELDS = 6
-_Row = tuple[int, Any, Any, Any]
+_MOST = float(np.finfo(np.float32).max)
+_Row = tuple[Any, ...]
 """Line or row from 1, query id, product id, score: as read, unchecked."""
 
 
@@ -78,7 +79,15 @@ def scores_file(path: Path, *, query: str = "query_id", product: str = "product_
     """
     path = Path(path)
     names = (query, product, score)
-    readers = {".parquet": _parquet, ".jsonl": _jsonl, ".csv": _csv, ".tsv": _csv, ".run": _run, ".trec": _run, ".txt": _run}
+    readers = {
+        ".parquet": _parquet,
+        ".jsonl": _jsonl,
+        ".csv": _csv,
+        ".tsv": _csv,
+        ".run": _run,
+        ".trec": _run,
+        ".txt": _run,
+    }
     if path.suffix not in readers:
         raise DataError(f"{path}: a file of scores cannot end in {path.suffix!r}: {nearest(path.suffix, readers)}")
     if not path.is_file():
@@ -111,7 +120,9 @@ def _codes(scores: pa.Table, wanted: pa.Table) -> tuple[NDArray[np.int64], NDArr
     both = []
     for column in ("query_id", "product_id"):
         known = pc.unique(scores.column(column))
-        both.append([pc.index_in(t.column(column).cast(pa.string()), known).fill_null(-1).to_numpy() for t in (scores, wanted)])
+        both.append(
+            [pc.index_in(t.column(column).cast(pa.string()), known).fill_null(-1).to_numpy() for t in (scores, wanted)]
+        )
     width = len(known) + 1
     (query, asked_query), (product, asked_product) = both
     asked = np.where((asked_query < 0) | (asked_product < 0), -1, asked_query.astype(np.int64) * width + asked_product)
@@ -129,8 +140,8 @@ def _once(path: Path, table: pa.Table, lines: NDArray[np.int64]) -> pa.Table:
         query, product, score = (table.column(name)[int(at)].as_py() for name in table.column_names)
         earlier = lines[order[differs[0]]]
         raise DataError(
-            f"{path}: line {lines[at]}: score {score:g} for query {query!r} and product {product!r} differs from the one in "
-            f"line {earlier}; keep one"
+            f"{path}: line {lines[at]}: score {score:g} for query {query!r} and product {product!r} differs from "
+            f"the one in line {earlier}; keep one"
         )
     if same.any():
         log.warning("%s: %s pairs are given more than once, with equal scores; each counts once", path, int(same.sum()))
@@ -146,7 +157,7 @@ def _checked(path: Path, names: tuple[str, str, str], row: _Row) -> tuple[int, s
         number = math.nan if isinstance(score, bool) else float(score)
     except (TypeError, ValueError):
         number = math.nan
-    if not math.isfinite(number) or abs(number) > np.finfo(np.float32).max:
+    if not abs(number) <= _MOST:
         raise DataError(f"{path}: line {line}: {names[2]}: {score!r}: must be a finite number")
     return line, str(query), str(product), number
 
@@ -201,8 +212,8 @@ def _run(path: Path, names: tuple[str, str, str]) -> Iterator[_Row]:
         parts = text.split()
         if len(parts) != _RUN_FIELDS:
             raise DataError(
-                f"{path}: line {line}: {text[:80]!r}: has {len(parts)} fields; a TREC run has six: query Q0 product rank "
-                "score tag"
+                f"{path}: line {line}: {text[:80]!r}: has {len(parts)} fields; a TREC run has six: query Q0 product "
+                "rank score tag"
             )
         yield line, parts[0], parts[2], parts[4]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b, file_digest
@@ -23,6 +24,8 @@ FORMAT = 1
 _NAME = re.compile(rf"[0-9a-f]{{32}}{re.escape(SUFFIX)}")
 _STATED = b"shopstill.labels"
 _FEATURE = "feature:"
+# A draft lives for the seconds that writing one shard takes.
+_DRAFT_SECONDS = 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +91,8 @@ def write_shard(
     table = pa.table(columns).replace_schema_metadata({_STATED: json.dumps(stated).encode()})
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
-    return _synced_digest(path)
+    sync(path)
+    return _digest(path)
 
 
 def read_shard(path: Path, identity: Identity, *, verify: bool = True) -> Shard | None:
@@ -127,6 +131,24 @@ def read_shard(path: Path, identity: Identity, *, verify: bool = True) -> Shard 
     return shard
 
 
+def sweep(draft: Path) -> None:
+    """Remove a draft that a killed run left; one that may still be written stays."""
+    try:
+        if time.time() - draft.stat().st_mtime > _DRAFT_SECONDS:
+            draft.unlink()
+    except FileNotFoundError:
+        pass
+
+
+def sync(path: Path) -> None:
+    """Bring a file's content, or a folder's list of names, to disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def _same(path: Path, schema: pa.Schema, identity: Identity) -> None:
     stated = json.loads((schema.metadata or {}).get(_STATED, b"{}"))
     wanted = {"format": FORMAT, "teacher": identity.teacher, "preparation": identity.preparation}
@@ -156,15 +178,6 @@ def _array(batch: pa.Table, name: str) -> NDArray[Any]:
     if not pa.types.is_fixed_size_list(column.type):
         return np.asarray(column.to_numpy(zero_copy_only=True))
     return np.asarray(column.flatten().to_numpy(zero_copy_only=True)).reshape(len(column), column.type.list_size)
-
-
-def _synced_digest(path: Path) -> str:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    return _digest(path)
 
 
 def _digest(path: Path) -> str:

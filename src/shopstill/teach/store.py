@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from shopstill.core.errors import ArtifactError, DataError
 from shopstill.core.fingerprint import fingerprint
-from shopstill.teach.shard import FORMAT, SUFFIX, Identity, Shard, read_shard, write_shard
+from shopstill.teach.shard import FORMAT, SUFFIX, Identity, Shard, read_shard, sweep, sync, write_shard
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +29,6 @@ Keys = NDArray[np.uint64]
 
 _MANIFEST = "store.json"
 _DRAFT = ".draft"
-# A draft lives for the seconds that writing one shard takes; an older one was left by a killed run.
-_DRAFT_SECONDS = 3600
 _KEYS_AT_ONCE = 1 << 20
 
 
@@ -107,7 +104,9 @@ class LabelStore:
             DataError: the two are not of the same length.
         """
         if len(query_texts) != len(product_texts):
-            raise DataError(f"keys: {len(query_texts)} query texts beside {len(product_texts)} product texts; give pairs")
+            raise DataError(
+                f"keys: {len(query_texts)} query texts beside {len(product_texts)} product texts; give pairs"
+            )
         # The query's length in front keeps ("ab", "c") apart from ("a", "bc") whatever characters the texts hold.
         digests = [
             blake2b(f"{len(query)}:{query}{product}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
@@ -122,9 +121,7 @@ class LabelStore:
         unknown = np.flatnonzero(self._find(keys) < 0)
         return np.sort(unknown[_sorted_once(keys[unknown])])
 
-    def append(
-        self, keys: Keys, logits: ArrayLike, features: Mapping[str, ArrayLike] | None = None
-    ) -> None:
+    def append(self, keys: Keys, logits: ArrayLike, features: Mapping[str, ArrayLike] | None = None) -> None:
         """Store the labels of N pairs as one shard; they are on disk when this returns.
 
         Args:
@@ -145,7 +142,7 @@ class LabelStore:
             draft.rename(path)
         finally:
             draft.unlink(missing_ok=True)
-        _sync_folder(self.folder)
+        sync(self.folder)
         self._take(path.name, trusted=True)
 
     def locate(self, keys: Keys) -> NDArray[np.int64]:
@@ -172,7 +169,8 @@ class LabelStore:
         """The labels in the rows that ``locate`` gave."""
         logits = self._gather([shard.logits for shard in self._shards], rows)
         features = {
-            name: self._gather([shard.features[name] for shard in self._shards], rows) for name in self.identity.features
+            name: self._gather([shard.features[name] for shard in self._shards], rows)
+            for name in self.identity.features
         }
         return Labels(logits=logits, features=features)
 
@@ -188,7 +186,7 @@ class LabelStore:
         """Take in the shards that other processes have appended."""
         for entry in sorted(os.scandir(self.folder), key=lambda e: e.name):
             if entry.name.endswith(_DRAFT):
-                _sweep(Path(entry.path))
+                sweep(Path(entry.path))
             elif entry.name not in self._seen:
                 self._take(entry.name)
         self._index()
@@ -273,10 +271,14 @@ class LabelStore:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as cause:
-            raise ArtifactError(f"{path}: not readable as JSON ({cause}); delete this file alone and run again") from None
+            raise ArtifactError(
+                f"{path}: not readable as JSON ({cause}); delete this file alone and run again"
+            ) from None
         for name, value in stated.items():
             if found.get(name) != value:
-                raise ArtifactError(f"{path}: {name} is {found.get(name)!r} where {value!r} is asked for; use another root")
+                raise ArtifactError(
+                    f"{path}: {name} is {found.get(name)!r} where {value!r} is asked for; use another root"
+                )
 
 
 def _checked(keys: Keys) -> Keys:
@@ -295,19 +297,3 @@ def _sorted_once(keys: Keys) -> NDArray[np.int64]:
     order = np.lexsort((keys[:, 1], keys[:, 0]))
     same = (keys[order[1:]] == keys[order[:-1]]).all(axis=1)
     return order[np.concatenate(([True], ~same))]
-
-
-def _sweep(draft: Path) -> None:
-    try:
-        if time.time() - draft.stat().st_mtime > _DRAFT_SECONDS:
-            draft.unlink()
-    except FileNotFoundError:
-        pass
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -17,7 +17,7 @@ from shopstill.data.ingest import ingest
 from shopstill.data.schema import SCHEMAS
 from shopstill.data.shop import Shop
 from shopstill.data.text import normalise
-from shopstill.testing._reader_samples import Sample, SampleFile, edit
+from shopstill.testing._reader_kit import Sample, SampleFile, edit
 
 Write = Callable[[Path], Sample]
 
@@ -152,17 +152,12 @@ def reject_ragged_rows(write: Write) -> None:
 
 def bear_hostile_text(write: Write) -> None:
     """Hostile text is cleaned or its row rejected in its place; the rows beside it stay."""
+    with _fresh(write) as (sample, folder):
+        before = _outcome(sample, folder)
     for number in _files(write):
         for what, text in HOSTILE.items() if _harmable(write, number) else ():
             with _fresh(write) as (sample, folder):
-                before = _outcome(sample, folder)
-                file = sample.files[number]
-                _add(file, text)
-                after = _outcome(sample, folder)
-                _kept(before, after, f"{file.path.name}: {what}")
-                if after.rejects:
-                    _placed(after.rejects, file, what)
-                _clean(after, f"{file.path.name}: {what}")
+                _bears(sample, folder, sample.files[number], (what, text), before)
 
 
 def stop_when_strict(write: Write) -> None:
@@ -176,7 +171,7 @@ def stop_when_strict(write: Write) -> None:
             try:
                 _outcome(sample, folder, strict=True)
             except DataError as error:
-                told = f"{file.path.name}" in str(error) and "missing" in str(error)
+                told = file.path.name in str(error) and "missing" in str(error)
                 must(told, f"strict does not say where: {error}")
             else:
                 must(False, f"{file.path.name}: strict reads on behind a bad row")
@@ -258,8 +253,18 @@ def _one_reject(write: Write, number: int, text: bytes, reason: str) -> None:
         after = _outcome(sample, folder)
         _kept(before, after, f"{file.path.name}: {reason}")
         _placed(after.rejects, file, reason)
-        told = any(reject["reason"].startswith(reason) for reject in after.rejects)
-        must(told, f"{file.path.name}: expected {reason!r}; rejected: {after.rejects}")
+        told = any(reject["reason"].startswith(reason) and reject["field"] for reject in after.rejects)
+        must(told, f"{file.path.name}: expected {reason!r} and a field; rejected: {after.rejects}")
+
+
+def _bears(sample: Sample, folder: Path, file: SampleFile, harm: tuple[str, bytes], before: Outcome) -> None:
+    what, text = harm
+    _add(file, text)
+    after = _outcome(sample, folder)
+    _kept(before, after, f"{file.path.name}: {what}")
+    _clean(after, f"{file.path.name}: {what}")
+    if after.rejects:
+        _placed(after.rejects, file, what)
 
 
 def _placed(rejects: list[dict[str, Any]], file: SampleFile, what: str) -> None:

@@ -3,73 +3,24 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shopstill.data.readers import READERS, Reader
-
-Change = Callable[[bytes], bytes]
-
-
-def behind(whole: bytes, row: bytes) -> bytes:
-    """A file with one more row, where rows simply follow each other."""
-    return whole + row
-
-
-@dataclass(frozen=True, kw_only=True)
-class SampleFile:
-    """A file of a sample.
-
-    Attributes:
-        path: where it lies.
-        table: the table that a bad row of it is counted for.
-        field: our name of the text that ``add`` sets, or None where its rows hold ids alone.
-        add: appends a row that is valid but for its text, given as bytes.
-        ragged: bytes that stand where a row should and are none, or None where the format cannot hold such.
-        text: True where bytes beyond the encoding can occur in it and must be rejected.
-        plain: the file holds text that may carry a byte order mark and other line ends.
-        join: how bytes are put behind the last row.
-    """
-
-    path: Path
-    table: str
-    field: str | None = None
-    add: Callable[[Path, bytes], None] | None = None
-    ragged: bytes | None = None
-    text: bool = True
-    plain: bool = True
-    join: Callable[[bytes, bytes], bytes] = behind
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """A reader and the tiny shop it must read.
-
-    Attributes:
-        reader: configured for the files.
-        files: what was written.
-        counts: rows that the shop must have, by table.
-    """
-
-    reader: Reader
-    files: tuple[SampleFile, ...]
-    counts: Mapping[str, int]
-
-
-def edit(path: Path, change: Change) -> None:
-    """Rewrite a file's content, or that of the one member of a zip."""
-    if path.suffix != ".zip":
-        path.write_bytes(change(path.read_bytes()))
-        return
-    with zipfile.ZipFile(path) as archive:
-        (name,) = archive.namelist()
-        content = archive.read(name)
-    _zip(path, name, change(content))
+from shopstill.data.readers import READERS
+from shopstill.testing._reader_kit import (
+    Sample,
+    SampleFile,
+    adding,
+    appending,
+    as_json,
+    into_array,
+    quoted,
+    tabbed,
+    table_of,
+    zipped,
+)
 
 
 def homedepot(folder: Path) -> Sample:
@@ -80,12 +31,10 @@ def homedepot(folder: Path) -> Sample:
         b"3,100001,Simpson Strong-Tie 12-Gauge Angle,l bracket,2.5\n",
         b'9,100002,"BEHR Premium, Textured 1-gal. Caf\xe9",deck over,1.33\n',
     ]
-    path = _zip(folder / "train.csv.zip", "train.csv", head + b"".join(rows))
+    path = zipped(folder / "train.csv.zip", "train.csv", head + b"".join(rows))
     file = SampleFile(
         path=path,
-        table="judgments",
-        field="title",
-        add=_appending(lambda text: b"11,100009," + _quoted(text) + b",mug,2\n"),
+        add=appending(lambda text: b"11,100009," + quoted(text) + b",mug,2\n"),
         ragged=b"12,100010,too few\n",
         text=False,
         plain=False,
@@ -105,7 +54,7 @@ def esci(folder: Path) -> Sample:
         ["B01", "Taza roja", None, None, "Acme", None, "es"],
         ["B02", "Blue mug", None, "- blue", None, "blue", "us"],
     ]
-    pq.write_table(_table(names, rows), products)
+    pq.write_table(table_of(names, rows), products)
     names = ["example_id", "query", "query_id", "product_id", "product_locale", "esci_label"]
     names += ["small_version", "large_version", "split"]
     pairs = [
@@ -113,14 +62,12 @@ def esci(folder: Path) -> Sample:
         [1, "mug", 7, "B02", "us", "S", 0, 1, "train"],
         [2, "taza", 8, "B01", "es", "E", 1, 1, "test"],
     ]
-    pq.write_table(_table(names, pairs), examples)
+    pq.write_table(table_of(names, pairs), examples)
     return Sample(
         reader=READERS.get("esci")(path=folder),
         files=(
-            SampleFile(
-                path=products, table="products", field="title", add=_adding("product_title", "B09"), plain=False
-            ),
-            SampleFile(path=examples, table="judgments", plain=False),
+            SampleFile(path=products, add=adding("product_title", "B09"), plain=False),
+            SampleFile(path=examples, plain=False),
         ),
         counts={"products": 2, "queries": 1, "judgments": 2},
     )
@@ -143,19 +90,15 @@ def wands(folder: Path) -> Sample:
         files=(
             SampleFile(
                 path=product,
-                table="products",
-                field="title",
-                add=_appending(lambda text: b"9\t" + _quoted(text) + b"\tBeds\tA / B\t\t\t\t\t\n"),
+                add=appending(lambda text: b"9\t" + quoted(text) + b"\tBeds\tA / B\t\t\t\t\t\n"),
                 ragged=b"8\ttoo few\n",
             ),
             SampleFile(
                 path=query,
-                table="queries",
-                field="text",
-                add=_appending(lambda text: b"9\t" + _quoted(text) + b"\t\n"),
+                add=appending(lambda text: b"9\t" + quoted(text) + b"\t\n"),
                 ragged=b"8\n",
             ),
-            SampleFile(path=label, table="judgments", ragged=b"9\t0\t0\tExact\tmore\n"),
+            SampleFile(path=label, ragged=b"9\t0\t0\tExact\tmore\n"),
         ),
         counts={"products": 2, "queries": 2, "judgments": 3},
     )
@@ -176,13 +119,11 @@ def trec(folder: Path) -> Sample:
         files=(
             SampleFile(
                 path=corpus,
-                table="products",
-                field="title",
-                add=_appending(lambda text: b'{"_id": "d9", "title": ' + _json(text) + b', "text": ""}\n'),
+                add=appending(lambda text: b'{"_id": "d9", "title": ' + as_json(text) + b', "text": ""}\n'),
                 ragged=b'{"_id": "d8", \n',
             ),
-            SampleFile(path=queries, table="queries", field="text", add=_appending(_tabbed), ragged=b"8\ta\tb\n"),
-            SampleFile(path=qrels, table="judgments", ragged=b"1\t0\td1\n"),
+            SampleFile(path=queries, add=appending(tabbed), ragged=b"8\ta\tb\n"),
+            SampleFile(path=qrels, ragged=b"1\t0\td1\n"),
         ),
         counts={"products": 2, "queries": 2, "judgments": 2},
     )
@@ -200,23 +141,19 @@ def icecat(folder: Path) -> Sample:
     }
     first |= {"img_500x500": "http://images/1.jpg", "price": 3395, "attr_t_colour": "Black", "attr_b_wi_fi": True}
     second = {"id": "2", "title": "HP Notebook", "supplier": "HP", "price": 10995, "attr_n_display_diagonal": 17.0}
-    catalogue = _zip(folder / "1.json.zip", "1.json", json.dumps([first, second], indent=1).encode())
+    catalogue = zipped(folder / "1.json.zip", "1.json", json.dumps([first, second], indent=1).encode())
     ratings = folder / "rated.csv"
     ratings.write_bytes(b"query,docid,rating\nlaptop,1,0\nlaptop,2,3\n")
     array = SampleFile(
         path=catalogue,
-        table="products",
-        field="title",
-        add=_appending(lambda text: b'{"id": "9", "title": ' + _json(text) + b"}", _into_array),
+        add=appending(lambda text: b'{"id": "9", "title": ' + as_json(text) + b"}", into_array),
         ragged=b"17",
         plain=False,
-        join=_into_array,
+        join=into_array,
     )
     rated = SampleFile(
         path=ratings,
-        table="judgments",
-        field="query",
-        add=_appending(lambda text: _quoted(text) + b",1,2\n"),
+        add=appending(lambda text: quoted(text) + b",1,2\n"),
         ragged=b"laptop,1\n",
     )
     return Sample(
@@ -251,21 +188,17 @@ def columns(folder: Path) -> Sample:
     )
     product = SampleFile(
         path=catalogue,
-        table="products",
-        field="title",
-        add=_appending(lambda text: b'{"sku": "9", "name": ' + _json(text) + b"}\n"),
+        add=appending(lambda text: b'{"sku": "9", "name": ' + as_json(text) + b"}\n"),
         ragged=b"[1, 2]\n",
     )
     search = SampleFile(
         path=searches,
-        table="queries",
-        field="text",
-        add=_appending(lambda text: _quoted(text) + b",1\n"),
+        add=appending(lambda text: quoted(text) + b",1\n"),
         ragged=b"a,1,2\n",
     )
     return Sample(
         reader=reader,
-        files=(product, search, SampleFile(path=grades, table="judgments", ragged=b"mug\n")),
+        files=(product, search, SampleFile(path=grades, ragged=b"mug\n")),
         counts={"products": 2, "queries": 2, "judgments": 3},
     )
 
@@ -278,50 +211,3 @@ SAMPLES: Mapping[str, Callable[[Path], Sample]] = {
     "trec": trec,
     "wands": wands,
 }
-
-
-def _appending(
-    row: Callable[[bytes], bytes], join: Callable[[bytes, bytes], bytes] = behind
-) -> Callable[[Path, bytes], None]:
-    return lambda path, text: edit(path, lambda whole: join(whole, row(text)))
-
-
-def _adding(column: str, product_id: str) -> Callable[[Path, bytes], None]:
-    def add(path: Path, text: bytes) -> None:
-        table = pq.read_table(path)
-        row = {name: [None] for name in table.column_names} | {"product_id": [product_id], "product_locale": ["us"]}
-        arrays = {name: pa.array(values, pa.string()) for name, values in row.items()}
-        # A view looks at no byte, as writers of broken files do.
-        arrays[column] = pa.array([text], pa.binary()).view(pa.string())
-        pq.write_table(pa.concat_tables([table, pa.table(arrays)]), path)
-
-    return add
-
-
-def _quoted(text: bytes) -> bytes:
-    return b'"' + text.replace(b'"', b'""') + b'"'
-
-
-def _tabbed(text: bytes) -> bytes:
-    for mark in (b"\t", b"\r", b"\n"):
-        text = text.replace(mark, b" ")
-    return b"9\t" + text + b"\n"
-
-
-def _json(text: bytes) -> bytes:
-    known = json.dumps(text.decode("utf-8", "surrogateescape"), ensure_ascii=False)
-    return known.encode("utf-8", "surrogateescape")
-
-
-def _into_array(whole: bytes, row: bytes) -> bytes:
-    return whole.rstrip()[:-1] + b",\n" + row + b"\n]\n"
-
-
-def _table(names: list[str], rows: list[list[object]]) -> pa.Table:
-    return pa.table({name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)})
-
-
-def _zip(path: Path, name: str, content: bytes) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(name, content)
-    return path

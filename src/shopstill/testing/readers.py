@@ -10,7 +10,8 @@ from pathlib import Path
 
 from shopstill.core.errors import ConfigError, nearest
 from shopstill.testing._reader_checks import CHECKS, HOSTILE, must
-from shopstill.testing._reader_samples import SAMPLES, Sample, SampleFile, edit
+from shopstill.testing._reader_kit import Sample, SampleFile, edit
+from shopstill.testing._reader_samples import SAMPLES
 
 __all__ = ["CHECKS", "HOSTILE", "SAMPLES", "Sample", "SampleFile", "check_reader", "edit"]
 

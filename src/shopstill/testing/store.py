@@ -31,7 +31,9 @@ class Store(Protocol):
 
     def missing(self, keys: NDArray[Any]) -> NDArray[np.int64]: ...
 
-    def append(self, keys: NDArray[Any], logits: ArrayLike, features: Mapping[str, ArrayLike] | None = None) -> None: ...
+    def append(
+        self, keys: NDArray[Any], logits: ArrayLike, features: Mapping[str, ArrayLike] | None = None
+    ) -> None: ...
 
     def lookup(self, keys: NDArray[Any]) -> Any: ...
 
@@ -42,6 +44,7 @@ Check = Callable[[OpenStore, Path], None]
 _QUERIES = ["red mug", "red mug", "mug", "", "保温杯 500ml", "a\x00b", "\ud800"]
 _PRODUCTS = ["Mug, red", "Chair", "Mug, red", "", "不锈钢保温杯 500ml", "c", "\n"]
 _LOGITS = [2.5, -1.0, 0.25, 0.0, 7.0, 1e-8, -3e4]
+_EXPECTED = np.array(_LOGITS, np.float32)
 
 
 def answers_in_order(open_store: OpenStore, root: Path) -> None:
@@ -53,7 +56,7 @@ def answers_in_order(open_store: OpenStore, root: Path) -> None:
         assert opened.count == len(_LOGITS), f"count is {opened.count} after {len(_LOGITS)} pairs were appended"
         assert not len(opened.missing(keys)), "pairs that were appended are called missing"
         got = np.asarray(opened.lookup(keys[asked]).logits)
-        assert np.array_equal(got, np.float32(_LOGITS)[asked]), f"lookup gave {got}"
+        assert np.array_equal(got, _EXPECTED[asked]), f"lookup gave {got}"
 
 
 def knows_what_is_missing(open_store: OpenStore, root: Path) -> None:
@@ -112,7 +115,7 @@ def reads_no_torn_shard(open_store: OpenStore, root: Path) -> None:
         _knows_nothing(store, keys, what)
         assert store.rejected, f"{what} is not reported in rejected"
         store.append(keys, _LOGITS)
-        assert np.array_equal(open_store(folder, "t", "p").lookup(keys).logits, np.float32(_LOGITS)), f"{what} cannot be mended"
+        assert np.array_equal(open_store(folder, "t", "p").lookup(keys).logits, _EXPECTED), f"{what} cannot be mended"
 
 
 def reads_no_foreign_file(open_store: OpenStore, root: Path) -> None:
@@ -140,7 +143,7 @@ def keeps_what_two_append(open_store: OpenStore, root: Path) -> None:
     for store in (one, two, open_store(root, "t", "p")):
         assert not len(store.missing(keys)), "what another process appended is missing"
         assert store.count == len(keys), f"count is {store.count} for {len(keys)} distinct pairs"
-        assert np.array_equal(store.lookup(keys).logits, np.float32(_LOGITS)), "labels of two writers were mixed up"
+        assert np.array_equal(store.lookup(keys).logits, _EXPECTED), "labels of two writers were mixed up"
 
 
 def refuses_what_is_no_label(open_store: OpenStore, root: Path) -> None:
@@ -183,7 +186,11 @@ def check_store(open_store: OpenStore, folder: Path) -> None:
     Raises:
         AssertionError: it fails; the message lists every check that failed, and how.
     """
-    failures = [f"- {name}: {failure}" for name, check in CHECKS.items() for failure in _failures(check, open_store, folder / name)]
+    failures = [
+        f"- {name}: {failure}"
+        for name, check in CHECKS.items()
+        for failure in _failures(check, open_store, folder / name)
+    ]
     assert not failures, f"the store fails {len(failures)} of {len(CHECKS)} checks:\n" + "\n".join(failures)
 
 

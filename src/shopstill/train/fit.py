@@ -101,7 +101,7 @@ def fit(
     with progress(f"training {folder.parent.name}/{folder.name}", run.total * training.batch_rows) as bar:
         if history.step:
             log.info("%s: goes on at step %d of %d", folder, history.step, run.total)
-            bar.done = history.rows
+            bar.resume(history.rows)
         run.go(history, judge, bar)
     checkpoint.restore_best(folder, model)
     return history

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from shopstill.data.shop import Shop
 from shopstill.data.simulate import Simulate, simulate
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pytest
+
 from shopstill.data.shop import Shop
 from shopstill.data.simulate import Simulate, make_truth
 from shopstill.data.simulate.catalogue import Truth, tier

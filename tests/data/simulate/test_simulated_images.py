@@ -8,6 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
+
 from shopstill.data.shop import Shop
 from shopstill.data.simulate import Simulate, make_truth
 from shopstill.data.simulate.catalogue import Truth
@@ -39,7 +40,7 @@ def test_bytes_are_the_same_everywhere() -> None:
     pixels = (np.arange(64 * 64).reshape(64, 64) % 48).astype(np.uint8)
     file = encode(pixels, np.arange(144, dtype=np.uint8).reshape(48, 3))
     assert zlib.decompress(file[file.index(b"IDAT") + 4 :][: 64 * 65 + 11])[1:65] == pixels[0].tobytes()
-    assert hashlib.sha256(file).hexdigest()[:16] == "PIN"
+    assert hashlib.sha256(file).hexdigest()[:16] == "e0ac717c018f9cc1"
 
 
 def test_every_type_has_a_shape_of_its_own() -> None:
@@ -52,11 +53,11 @@ def test_every_type_has_a_shape_of_its_own() -> None:
 
 def test_type_and_colour_can_be_seen(truth: Truth) -> None:
     """The nearest picture shares the type, and pixels of the product have its colour."""
-    seen = [picture(truth, product, 64) for product in range(300)]
+    seen = [picture(truth, product, 64) for product in range(200)]
     shapes = np.array([(pixels >= 16).reshape(-1) for pixels, _ in seen], dtype=np.float32)
     distance = (shapes[:, None] != shapes[None]).sum(-1)
     np.fill_diagonal(distance, shapes.shape[1])
-    kinds = truth.catalogue.type[:300]
+    kinds = truth.catalogue.type[:200]
     assert np.mean(kinds[distance.argmin(1)] == kinds) > 0.15  # by chance .01
     for product, (_, palette) in enumerate(seen):
         colour = truth.catalogue.values[product, 0]

@@ -8,9 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from shopstill.data.bm25 import BM25
 from shopstill.data.shop import Shop
-from shopstill.data.simulate import Simulate, make_truth
+from shopstill.data.simulate import Simulate, make_truth, simulate
 from shopstill.data.simulate.judge import grades
 from shopstill.data.simulate.queries import query_pieces, stack
 from shopstill.data.simulate.world import World, world
@@ -57,8 +58,6 @@ def test_grades_are_spread(shops: dict[str, Shop]) -> None:
 
 
 def test_noise_moves_grades_by_one_and_stays_in_range(tmp_path_factory: pytest.TempPathFactory) -> None:
-    from shopstill.data.simulate import simulate
-
     true, noisy = (
         simulate(Simulate(products=300, queries=60, events=0, noise=noise), tmp_path_factory.mktemp("noise"))
         for noise in (0, 0.3)
@@ -81,11 +80,14 @@ def test_accessory_is_related_and_lookalike_is_not() -> None:
     names = world().types
     related, alike = world().related, world().lookalikes[0]
     phone, case = names.index("phone"), names.index("phone case")
-    assert related[phone, case] and related[case, phone]
+    assert related[phone, case]
+    assert related[case, phone]
     lamp, table = names.index("table lamp"), names.index("coffee table")
-    assert alike[lamp, table] and not related[lamp, table]
+    assert alike[lamp, table]
+    assert not related[lamp, table]
     shampoo, dog = names.index("shampoo"), names.index("dog shampoo")
-    assert alike[shampoo, dog] and not related[shampoo, dog]
+    assert alike[shampoo, dog]
+    assert not related[shampoo, dog]
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

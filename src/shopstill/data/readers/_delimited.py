@@ -24,7 +24,7 @@ class Layout:
     Attributes:
         table: the table that rows without columns are counted for.
         required: columns that must be in the header.
-        delimiter: one character.
+        delimiter: one character; a space stands for a run of them.
         encoding: of the text.
         quoted: whether ``"`` quotes fields that hold delimiters or line ends.
         header: the columns' names where the file does not give them.
@@ -141,6 +141,7 @@ def _records(lines: Iterator[str], layout: Layout) -> Iterator[tuple[int, list[s
         _taped(lines, tape),
         delimiter=layout.delimiter,
         quoting=csv.QUOTE_MINIMAL if layout.quoted else csv.QUOTE_NONE,
+        skipinitialspace=layout.delimiter == " ",
         strict=True,
     )
     while True:

@@ -29,7 +29,7 @@ _MAGIC = {
     b"\x28\xb5\x2f\xfd": "zstd data",
     b"version https://git-lfs": "a Git LFS pointer (fetch the file itself)",
 }
-_WIDE = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xff\xfe\x00\x00": "utf-32"}
+_WIDE = {b"\xff\xfe\x00\x00": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,11 +147,12 @@ def check_text(sample: bytes, *, name: str, encoding: str, expected: str) -> Non
     except LookupError:
         raise ConfigError(f"{name}: unknown encoding {encoding!r}; such as utf-8, latin-1, cp1252, gb18030") from None
     found = kind_of(sample)
-    if found != "text":
-        wide = next((codec for mark, codec in _WIDE.items() if sample.startswith(mark)), None)
-        if not (wide and encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32"))):
-            hint = f"; set encoding: {wide}" if wide else ""
-            raise DataError(f"{name}: found {found}; expected {expected}{hint}")
+    # Such text is full of NUL bytes, and may come without a mark.
+    wide = encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32")) and "\x00" not in decoded
+    if found != "text" and not (wide and found in ("binary data", "UTF-16 text", "UTF-32 text")):
+        codec = next((codec for mark, codec in _WIDE.items() if sample.startswith(mark)), None)
+        hint = f"; set encoding: {codec}" if codec else ""
+        raise DataError(f"{name}: found {found}; expected {expected}{hint}")
     touched = [line for line in decoded.split("\n")[:-1] if not line.isascii()]
     broken = sum(any("\udc80" <= c <= "\udcff" for c in line) for line in touched)
     if broken >= 5 and broken > len(touched) / 2:

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from shopstill.core.errors import DataError
-from shopstill.data.chunk import BROKEN, WRONG_TYPE, Raw, Reject, broken
+from shopstill.data.chunk import BROKEN, WRONG_TYPE, Raw, Reject, broken, shown
 from shopstill.data.readers._files import LINE_LIMIT, Source, bounded_lines, text_stream
 
 ROWS = 16_384
@@ -161,10 +161,12 @@ def _lines(text: io.TextIOWrapper, name: str) -> Iterator[tuple[int, Any]]:
             continue
         try:
             found = json.loads(line)
-        except (ValueError, RecursionError) as cause:
-            if first:
-                raise DataError(f"{name}:{number}: no complete JSON here ({cause}); expected {_EXPECTED}") from None
+        except (ValueError, RecursionError):
             found = line
+        if first and not isinstance(found, dict):
+            raise DataError(
+                f"{name}:{number}: no JSON object on this line: {shown(line.strip())!r}; expected {_EXPECTED}"
+            )
         first = False
         yield number, found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,8 +63,8 @@ class TableFile:
     attributes: tuple[str, ...] = ()
     category_separator: str = Field(default=">", min_length=1)
     labels: Mapping[str, tuple[float, float]] = Field(default_factory=dict)
-    low: float = float("-inf")
-    high: float = float("inf")
+    low: float | None = None
+    high: float | None = None
     zero: float = 0.0
     values: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     repeats: bool = False
@@ -71,7 +72,9 @@ class TableFile:
     def scale(self) -> Scale:
         """What the grades mean."""
         labels = {label.casefold(): worth for label, worth in self.labels.items()}
-        return Scale(labels=labels, low=self.low, high=self.high, zero=self.zero)
+        low = -inf if self.low is None else self.low
+        high = inf if self.high is None else self.high
+        return Scale(labels=labels, low=low, high=high, zero=self.zero)
 
 
 @config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,7 +32,7 @@ class Trec:
     Attributes:
         corpus: files of documents.
         queries: files of topics.
-        qrels: split (``train``, ``dev``, ``test``, or ``all`` where the publisher has none) → file.
+        qrels: split (``all`` where the publisher has none) → file.
         zero: the grade that is worth nothing; the gain is a grade's distance from it, and lower ones are worth
             nothing too.
 
@@ -42,7 +42,7 @@ class Trec:
 
     corpus: tuple[Path, ...] = Field(min_length=1)
     queries: tuple[Path, ...] = Field(min_length=1)
-    qrels: Mapping[str, Path] = Field(default_factory=dict)
+    qrels: Mapping[Literal["train", "dev", "valid", "test", "all"], Path] = Field(default_factory=dict)
     zero: float = 0.0
 
     def read(self) -> Iterator[Chunk]:
@@ -109,7 +109,7 @@ def _qrels_layout(source: Source) -> Layout:
     with text_stream(source, encoding="utf-8", expected=expected) as text:
         first = next(bounded_lines(text, source.name), "")
     delimiter = "\t" if "\t" in first else " "
-    fields = first.split(delimiter)
+    fields = first.split("\t") if delimiter == "\t" else first.split()
     if [f.strip() for f in fields] == ["query-id", "corpus-id", "score"]:
         return Layout(
             table="judgments", header=("query", "document", "grade"), delimiter=delimiter, skip=1, quoted=False

@@ -1,0 +1,102 @@
+"""Files of scores: every format reads the same, and every fault is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from shopstill.core.errors import DataError
+from shopstill.teach.scores_file import match, scores_file
+
+ROWS = [("q1", "p1", 2.5), ("q1", "00123", -1.0), ("查询", "p1", 0.125)]
+
+
+def _write(folder: Path, suffix: str, rows=ROWS) -> Path:
+    path = folder / f"scores{suffix}"
+    if suffix == ".parquet":
+        query, product, score = zip(*rows, strict=True)
+        pq.write_table(
+            pa.table({"query_id": query, "product_id": product, "score": score, "extra": [0] * len(rows)}), path
+        )
+        return path
+    if suffix == ".jsonl":
+        lines = [json.dumps({"query_id": q, "product_id": p, "score": s}) for q, p, s in rows]
+    elif suffix in (".csv", ".tsv"):
+        mark = "\t" if suffix == ".tsv" else ","
+        lines = [mark.join(["product_id", "score", "query_id"]), *[mark.join([p, str(s), q]) for q, p, s in rows]]
+    else:
+        lines = [f"{q} Q0 {p} {n} {s} tag" for n, (q, p, s) in enumerate(rows, start=1)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".csv", ".tsv", ".run", ".trec", ".txt"])
+def test_every_format_reads_the_same(tmp_path: Path, suffix: str) -> None:
+    table = scores_file(_write(tmp_path, suffix))
+    assert list(zip(*table.to_pydict().values(), strict=True)) == ROWS
+
+
+def test_columns_may_have_other_names_and_ids_may_be_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "s.parquet"
+    pq.write_table(pa.table({"q": [7], "doc": ["a"], "logit": pa.array([1], pa.int8())}), path)
+    assert scores_file(path, query="q", product="doc", score="logit").to_pylist() == [
+        {"query_id": "7", "product_id": "a", "score": 1.0}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("s.csv", "query_id,product_id,score\nq,p,1\nq,r,high\n", r"s.csv: line 3: score: 'high'"),
+        ("s.csv", "query_id,product_id,score\nq,p,nan\n", r"line 2: score: 'nan': must be a finite number"),
+        ("s.csv", "query_id,product_id,score\nq,p,1e39\n", r"line 2: score"),
+        ("s.csv", "query_id,product_id,score\nq,p\n", r"line 2: score: None"),
+        ("s.csv", "query_id,product_id,score\nq,,1\n", r"line 2: product_id: ''"),
+        ("s.csv", "query_id,product_id,scores\nq,p,1\n", r"no column 'score': did you mean 'scores'"),
+        ("s.jsonl", '{"query_id":"q","product_id":"p","score":1}\n\n{"query_id":', r"line 3: .*not JSON"),
+        ("s.jsonl", '{"query_id":"q","product_id":"p","score":Infinity}\n', r"line 1: score: inf"),
+        ("s.jsonl", '{"query_id":"q","product":"p","score":1}\n', r"no field 'product_id'"),
+        ("s.jsonl", '{"query_id":1.5,"product_id":"p","score":1}\n', r"line 1: query_id: 1.5"),
+        ("s.jsonl", "[1]\n", r"line 1: '\[1\]': must be a JSON object"),
+        ("s.run", "q Q0 p 1 2.5 tag\nq Q0 p2 2 tag\n", r"line 2: .*has 5 fields; a TREC run has six"),
+        ("s.run", "", r"holds no scores"),
+        ("s.xlsx", "x", r"cannot end in '.xlsx'"),
+        ("s.parquet", "PAR1 not really", r"not a Parquet file"),
+    ],
+)
+def test_a_fault_is_named_with_its_place(tmp_path: Path, name: str, content: str, says: str) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=says):
+        scores_file(tmp_path / name)
+
+
+def test_broken_encoding_and_an_absent_file_are_named(tmp_path: Path) -> None:
+    (tmp_path / "s.run").write_bytes(b"q Q0 p 1 2 t\n\xff\xfe Q0 p 1 2 t\n")
+    with pytest.raises(DataError, match="not UTF-8"):
+        scores_file(tmp_path / "s.run")
+    with pytest.raises(DataError, match="no such file"):
+        scores_file(tmp_path / "t.run")
+
+
+def test_a_repeat_counts_once_and_a_contradiction_is_refused(tmp_path: Path) -> None:
+    assert scores_file(_write(tmp_path, ".jsonl", [*ROWS, ROWS[0]])).num_rows == len(ROWS)
+    with pytest.raises(
+        DataError, match=r"line 4: score 9 for query 'q1' and product 'p1' differs from the one in line 1"
+    ):
+        scores_file(_write(tmp_path, ".run", [*ROWS, ("q1", "p1", 9.0)]))
+
+
+def test_scores_are_matched_with_wanted_pairs(tmp_path: Path) -> None:
+    scores = scores_file(_write(tmp_path, ".csv"))
+    wanted = pa.table({"query_id": ["查询", "q1", "q1", "zz"], "product_id": ["p1", "nope", "00123", "p1"]})
+    values, coverage = match(scores, wanted)
+    assert np.array_equal(values, np.float32([0.125, np.nan, -1, np.nan]), equal_nan=True)
+    assert (coverage.wanted, coverage.found, coverage.unused, coverage.share) == (4, 2, 1, 0.5)
+    values, coverage = match(scores.slice(0, 0), wanted)
+    assert np.isnan(values).all()
+    assert coverage.found == 0

@@ -38,6 +38,7 @@ from shopstill.evaluate.size import Size, size_of
 from shopstill.losses import check_options
 from shopstill.models import build
 from shopstill.models.build import TextModel
+from shopstill.models.towers import TwoTowers
 from shopstill.recipe import CrossTeacher, EnsembleTeacher, Recipe, ScoresTeacher, Student
 from shopstill.tasks.contest import TEACHER, Lineup, time_models
 from shopstill.tasks.relevance import Catalogue, Pairs
@@ -231,6 +232,8 @@ def train_student(
     catalogue, recipe = flow.catalogue, flow.recipe
     own = teacher.path / teachers.MEMBERS / "0"
     model = build.create(wanted.model, own if own.exists() else None, recipe.seed)
+    if isinstance(model.network, TwoTowers) and model.network.lexical:
+        model = replace(model, lexical=catalogue.lexical.others([]))
     table = pq.read_table(labels.path / PAIRS)
     catalogue.know(pq.read_table(labels.path / QUERIES))
     objective = Objective(wanted.objective if part == "student" else wanted.twin)

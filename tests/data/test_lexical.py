@@ -161,8 +161,9 @@ def test_what_a_title_is_about_ends_before_with_for_and_brackets() -> None:
 @pytest.mark.bench
 def test_a_hundred_candidates_take_less_than_three_tenths_of_a_millisecond() -> None:
     random = np.random.default_rng(0)
-    index = LexicalIndex.build(" ".join(f"word{i}" for i in random.integers(0, 3000, 11)) for _ in range(2000))
-    queries = [" ".join(f"word{i}" for i in random.integers(0, 3000, 3)) for _ in range(200)]
+    words = ["".join(word) for word in random.choice(list("abcdefghij"), (3000, 6))]
+    index = LexicalIndex.build(" ".join(words[i] for i in random.integers(0, 3000, 11)) for _ in range(2000))
+    queries = [" ".join(words[i] for i in random.integers(0, 3000, 3)) for _ in range(200)]
     rows = random.integers(0, 2000, (200, 100))
     times = []
     for query, candidates in zip(queries * 3, [*rows, *rows, *rows], strict=True):

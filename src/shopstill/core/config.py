@@ -133,7 +133,8 @@ def _tag(place: dict[str, Any]) -> str | None:
 def _walk(cls: type, path: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
     """A place of the schema: its path as a person writes it, without names of options, and what may stand there."""
     whole = schema(cls)
-    shown, places = [], _options(whole, whole)
+    shown: list[str] = []
+    places = _options(whole, whole)
     for part in path:
         deeper = [found for place in places for found in _step(whole, place, part)]
         chosen = [place for place in places if _tag(place) == part] if len(places) > 1 else []

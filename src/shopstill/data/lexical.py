@@ -87,6 +87,12 @@ class LexicalIndex:
         index._complete(0)
         return index
 
+    def others(self, texts: Iterable[str]) -> LexicalIndex:
+        """An index of other products that keeps this one's rarity and average length, so that features mean the same."""
+        index = LexicalIndex(self._rows[:0], self._codes, self._idf, self._average)
+        index.extend(texts)
+        return index
+
     def extend(self, texts: Iterable[str]) -> range:
         """Add products that came later; rarity and average length stay those of ``build``. Returns their rows."""
         before = len(self)

@@ -86,3 +86,10 @@ class TowersAhead:
             pad = torch.nn.functional.pad
             parts.append((pad(vectors, (0, 0, 0, short)), pad(weight, (0, short)), pooled))
         return Side(*(torch.cat(side) for side in zip(*parts, strict=True)))
+
+
+def ahead(model: TextModel, products: Sequence[str]) -> CrossAhead | TowersAhead:
+    """A model with everything about the products done: titles tokenised, or encoded with their lexical features."""
+    if isinstance(model.network, CrossEncoder):
+        return CrossAhead(model, products)
+    return TowersAhead(model, products, None if model.lexical is None else model.lexical.others(products))

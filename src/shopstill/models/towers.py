@@ -65,7 +65,7 @@ class Towers:
 
 
 class Side(NamedTuple):
-    """Encoded texts: token vectors [·, T, D], their weights [·, T] (0 at padding), which sum to one, and pooled [·, D]."""
+    """Encoded texts: token vectors [·, T, D], their weights [·, T] (sum 1, 0 at padding) and pooled vectors [·, D]."""
 
     tokens: Tensor
     weight: Tensor

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from shopstill.data.lexical import LexicalIndex
 from shopstill.evaluate.calibrate import fit_curve
 from shopstill.evaluate.compare import Judging, compare
 from shopstill.evaluate.latency import Call, Latency, Timing, measure
 from shopstill.evaluate.results import Evaluation
-from shopstill.models.ahead import CrossAhead, TowersAhead
+from shopstill.models.ahead import CrossAhead, TowersAhead, ahead
 from shopstill.models.build import TextModel
 from shopstill.models.cross import CrossEncoder
 from shopstill.tasks.relevance import Catalogue, Pairs
@@ -98,9 +97,10 @@ def time_models(catalogue: Catalogue, models: Mapping[str, TextModel], timing: T
 
 
 def _contender(model: TextModel, queries: list[str], products: list[str]) -> Answer:
-    if isinstance(model.network, CrossEncoder):
-        note = "query tokenised, joined with titles tokenised ahead, every pair read in PyTorch"
-        return Answer(model=CrossAhead(model, products), queries=queries, products=len(products), note=note)
-    lexical = LexicalIndex.build(products) if model.network.lexical else None
-    note = "query tokenised and encoded in PyTorch; products encoded ahead of time"
-    return Answer(model=TowersAhead(model, products, lexical), queries=queries, products=len(products), note=note)
+    joined = isinstance(model.network, CrossEncoder)
+    note = (
+        "query tokenised, joined with titles tokenised ahead, every pair read in PyTorch"
+        if joined
+        else "query tokenised and encoded in PyTorch; products encoded ahead of time"
+    )
+    return Answer(model=ahead(model, products), queries=queries, products=len(products), note=note)

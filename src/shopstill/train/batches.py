@@ -71,14 +71,17 @@ def schedule(group_N: np.ndarray, rows: int, seed: int, epoch: int, most: int | 
     """The batches of an epoch, each a list of row numbers in which equal groups are adjacent.
 
     Groups are shuffled and filled into batches of about ``rows`` rows; a group longer than ``most`` is cut to as
-    many rows, drawn anew each epoch.
+    many rows, drawn anew each epoch. No batch has a single row, unless ``rows`` is 1: statistics over a batch need two.
 
-    >>> [b.tolist() for b in schedule(np.array([7, 7, 3]), rows=2, seed=0, epoch=0)]
-    [[0, 1], [2]]
+    >>> [b.tolist() for b in schedule(np.array([7, 7, 3, 3]), rows=2, seed=0, epoch=0)]
+    [[0, 1], [2, 3]]
     """
+    least = min(rows, 2)
     draw = np.random.default_rng([seed, epoch])
     order = np.argsort(group_N, kind="stable")
     cuts = np.flatnonzero(np.diff(group_N[order])) + 1
+    if len(cuts) == len(order) - 1:
+        return _singles(order[draw.permutation(len(order))], rows, least)
     groups = np.split(order, cuts) if len(order) else []
     batches: list[np.ndarray] = []
     open_rows: list[np.ndarray] = []
@@ -87,16 +90,26 @@ def schedule(group_N: np.ndarray, rows: int, seed: int, epoch: int, most: int | 
         members = groups[index]
         if most is not None and len(members) > most:
             members = np.sort(draw.choice(members, most, replace=False))
-        if held and held + len(members) > rows:
+        if held >= least and held + len(members) > rows:
             batches.append(np.concatenate(open_rows))
             open_rows, held = [], 0
         open_rows.append(members)
         held += len(members)
+    if open_rows and held < least and batches:
+        open_rows.insert(0, batches.pop())
     return [*batches, np.concatenate(open_rows)] if open_rows else batches
 
 
+def _singles(order: np.ndarray, rows: int, least: int) -> list[np.ndarray]:
+    """Batches of groups of one row, without a look at each."""
+    cuts = list(range(rows, len(order), rows))
+    if cuts and len(order) - cuts[-1] < least:
+        cuts.pop()
+    return np.split(order, cuts)
+
+
 def sorted_chunks(cost_N: np.ndarray, rows: int) -> Iterator[np.ndarray]:
-    """All rows in pieces of like cost, dearest first (so that memory peaks at once): for scoring, where order is free."""
+    """All rows in pieces of like cost, dearest first so that memory peaks at once: for scoring, where order is free."""
     order = np.argsort(-cost_N, kind="stable")
     for at in range(0, len(order), rows):
         yield order[at : at + rows]

@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shopstill import __version__
-from shopstill.core.errors import ShopstillError
+from shopstill.core.errors import ShopstillError, require
 
 if TYPE_CHECKING:
     from shopstill.core.artifact import Artifact
-    from shopstill.recipe import Recipe
 
 _STAGES = {
     "run": "all stages, from the shop to the report",
@@ -60,16 +60,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.WARNING if quiet else logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
     )
+    logging.getLogger("bm25s").setLevel(logging.WARNING)
     try:
         options.do(options)
-    except ShopstillError as fault:
+    except BrokenPipeError:
+        # Whoever read the output has left; what Python still holds back must not be written at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ShopstillError, FloatingPointError, OSError) as fault:
         sys.stderr.write(f"shopstill: {fault}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("shopstill: interrupted; the same command goes on from here\n")
         return 130
-    except BrokenPipeError:
-        return 0
     return 0
 
 
@@ -83,16 +86,11 @@ def _add_set(to: argparse.ArgumentParser) -> None:
     )
 
 
-def _read(options: argparse.Namespace) -> Recipe:
-    from shopstill import recipe
-
-    return recipe.read(options.recipe, options.set)
-
-
 def _run(options: argparse.Namespace) -> None:
-    from shopstill import pipeline
+    require("torch", "train")
+    from shopstill import pipeline, recipe
 
-    wanted = _read(options)
+    wanted = recipe.read(options.recipe, options.set)
     made = pipeline.run(wanted, until="report" if options.command == "run" else options.command)
     if made[-1].kind in ("evaluate", "report"):
         _show(made)
@@ -114,14 +112,16 @@ def _show(made: Sequence[Artifact]) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    from shopstill import pipeline
+    require("torch", "train")
+    from shopstill import recipe
 
-    wanted = _read(options)
-    pipeline.check(wanted)
+    wanted = recipe.read(options.recipe, options.set)
+    recipe.check(wanted)
     sys.stdout.write(f"{options.recipe}: no fault found; it makes {wanted.runs / wanted.name}\n")
 
 
 def _schema(options: argparse.Namespace) -> None:
+    require("torch", "train")
     from shopstill import recipe
 
     sys.stdout.write(json.dumps(recipe.recipe_schema(), indent=2, ensure_ascii=False) + "\n")

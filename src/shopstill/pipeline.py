@@ -1,7 +1,7 @@
 """The whole flow, readable in one go: shop → teacher → labels → students and twins → evaluation → report.
 
-Each stage is a function of the run so far. Its artifact carries the fingerprint of everything it was made from; a stage whose inputs
-did not change is not run again, and one that was killed goes on where it was.
+Each stage is a function of the run so far. Its artifact carries the fingerprint of everything it was made from; a stage
+whose inputs did not change is not run again, and one that was killed goes on where it was.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from shopstill import __version__
-from shopstill.core import artifact
 from shopstill.core.artifact import Artifact, Draft
 from shopstill.core.config import plain
 from shopstill.core.errors import ConfigError, nearest
 from shopstill.core.fingerprint import fingerprint, source_fingerprint
+from shopstill.core.stages import Stages
 from shopstill.data.ingest import ingest
 from shopstill.data.shop import Shop
 from shopstill.data.simulate import Simulate, simulate
@@ -35,12 +35,10 @@ from shopstill.evaluate.report import write_report
 from shopstill.evaluate.results import Evaluation
 from shopstill.evaluate.results import load as load_evaluation
 from shopstill.evaluate.size import Size, size_of
-from shopstill.losses import check_options
 from shopstill.models import build
 from shopstill.models.build import TextModel
-from shopstill.models.towers import TwoTowers
-from shopstill.recipe import CrossTeacher, EnsembleTeacher, Recipe, ScoresTeacher, Student
-from shopstill.tasks.contest import TEACHER, Lineup, time_models
+from shopstill.recipe import CrossTeacher, EnsembleTeacher, Recipe, ScoresTeacher, Student, check
+from shopstill.tasks._contest import TEACHER, Lineup, time_models
 from shopstill.tasks.relevance import Catalogue, Pairs
 from shopstill.teach import teacher as teachers
 from shopstill.teach.label import Pairs as Labelled
@@ -58,15 +56,13 @@ MODEL, PAIRS, QUERIES, LATENCY, STORE = "model", "pairs.parquet", "queries.parqu
 STAGES = ("prepare", "teach", "label", "distil", "evaluate", "report")
 
 
-Parents = Mapping[str, Artifact | str]
-
-
 class Run:
     """One recipe at work in its folder; what several stages share is opened once, when first needed."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.folder = recipe.runs / recipe.name
+        self.stages = Stages(self.folder)
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -74,39 +70,19 @@ class Run:
         folder = self.folder / "prepare"
         return Catalogue(Shop(folder / "shop"), pq.read_table(folder / "split.parquet"), self.recipe.task)
 
-    def stage(self, name: str, config: Mapping[str, Any], parents: Parents, make: Callable[[Draft], None]) -> Artifact:
-        """The artifact of a stage: the one at hand where its inputs are the same, else made now."""
-        path = self.folder / name
-        about = _about(name, config, parents)
-        found = artifact.fresh(path, **about)
-        if found is not None:
-            log.info("%s: unchanged", name)
-            return found
-        log.info("%s: making it", name)
-        with artifact.create(path, **about) as draft:
-            make(draft)
-        shutil.rmtree(self.work(name, config, parents), ignore_errors=True)
-        return artifact.load(path)
-
-    def work(self, name: str, config: Mapping[str, Any], parents: Parents) -> Path:
-        """Where a stage keeps what it needs to go on after a kill; another configuration has another place."""
-        about = _about(name, config, parents)
-        return self.folder / ".work" / f"{name.replace('/', '-')}-{artifact.identity(**about)[:12]}"
-
-
-def _about(name: str, config: Mapping[str, Any], parents: Parents) -> dict[str, Any]:
-    made_from = {k: v if isinstance(v, str) else v.content for k, v in parents.items()}
-    return {"kind": name.partition("/")[0], "config": config, "parents": made_from}
-
 
 def run(recipe: Recipe, until: str = "report") -> list[Artifact]:
     """All stages of a recipe, in order, up to one of them.
 
     Returns:
         the artifacts, in the order they were made.
+
+    Raises:
+        ConfigError: the stage is unknown, or ``check`` finds a fault in the recipe.
     """
     if until not in STAGES:
         raise ConfigError(f"unknown stage {until!r}: {nearest(until, STAGES)}")
+    check(recipe)
     flow = Run(recipe)
     wanted = STAGES[: STAGES.index(until) + 1]
     shop = prepare(flow)
@@ -145,30 +121,32 @@ def prepare(flow: Run) -> Artifact:
         pq.write_table(split, draft.folder / "split.parquet")
         draft.measurements["content"] = fingerprint([shop.fingerprint, split.to_pydict()])
 
-    return flow.stage("prepare", config, sources, make)
+    return flow.stages.make("prepare", config, sources, make)
 
 
 def teach(flow: Run, shop: Artifact) -> Artifact:
     """Train the teacher, or take in what was made elsewhere."""
     recipe = flow.recipe
     config = {"teacher": plain(recipe)["teacher"], "task": plain(recipe.task), "seed": recipe.seed}
-    parents = {"prepare": shop}
+    parents: dict[str, Artifact | str] = {"prepare": shop}
+    if isinstance(recipe.teacher, ScoresTeacher):
+        parents["scores"] = source_fingerprint(recipe.teacher.path)
 
     def make(draft: Draft) -> None:
         wanted = recipe.teacher
         if isinstance(wanted, ScoresTeacher):
+            scores_file(wanted.path)
             shutil.copyfile(wanted.path, draft.folder / f"scores{wanted.path.suffix}")
             return
         members = wanted.members if isinstance(wanted, EnsembleTeacher) else (wanted,)
         for number, member in enumerate(members):
-            work = flow.work("teach", config, parents) / f"member-{number}"
+            work = flow.stages.work("teach", config, parents) / f"member-{number}"
             model, history = train_teacher(flow, member, work, recipe.seed + number)
             build.save(model, draft.folder / teachers.MEMBERS / f"{number}")
             draft.measurements[f"member {number}"] = history
-
         draft.measurements["content"] = teachers.load(draft.folder).fingerprint
 
-    return flow.stage("teach", config, parents, make)
+    return flow.stages.make("teach", config, parents, make)
 
 
 def train_teacher(flow: Run, wanted: CrossTeacher, work: Path, seed: int) -> tuple[TextModel, dict[str, Any]]:
@@ -198,11 +176,12 @@ def label(flow: Run, shop: Artifact, teacher: Artifact) -> Artifact:
         pairs = judged.joined(catalogue.pairs(mined.pairs))
         scores = teacher_scores(flow, teacher, pairs)
         known = np.isfinite(scores)
-        draft.measurements.update({"judged": len(judged), "mined": len(pairs) - len(judged), "labelled": int(known.sum())})
+        counts = {"judged": len(judged), "mined": len(pairs) - len(judged), "labelled": int(known.sum())}
+        draft.measurements.update(counts)
         pq.write_table(catalogue.table(pairs.take(known), scores[known]), draft.folder / PAIRS)
         pq.write_table(mined.queries, draft.folder / QUERIES)
 
-    return flow.stage("label", config, {"prepare": shop, "teach": teacher}, make)
+    return flow.stages.make("label", config, {"prepare": shop, "teach": teacher}, make)
 
 
 def distil(flow: Run, name: str, shop: Artifact, teacher: Artifact, labels: Artifact) -> tuple[Artifact, Artifact]:
@@ -214,15 +193,15 @@ def distil(flow: Run, name: str, shop: Artifact, teacher: Artifact, labels: Arti
 
     def make(part: Part) -> Callable[[Draft], None]:
         def train(draft: Draft) -> None:
-            work = flow.work(f"{part}/{name}", config, parents)
+            work = flow.stages.work(f"{part}/{name}", config, parents)
             model, history = train_student(flow, wanted, part, teacher, labels, work)
             build.save(model, draft.folder / MODEL)
             draft.measurements.update(history)
 
         return train
 
-    student = flow.stage(f"student/{name}", config, parents, make("student"))
-    return student, flow.stage(f"twin/{name}", config, parents, make("twin"))
+    student = flow.stages.make(f"student/{name}", config, parents, make("student"))
+    return student, flow.stages.make(f"twin/{name}", config, parents, make("twin"))
 
 
 def train_student(
@@ -232,7 +211,7 @@ def train_student(
     catalogue, recipe = flow.catalogue, flow.recipe
     own = teacher.path / teachers.MEMBERS / "0"
     model = build.create(wanted.model, own if own.exists() else None, recipe.seed)
-    if isinstance(model.network, TwoTowers) and model.network.lexical:
+    if model.network.lexical:
         model = replace(model, lexical=catalogue.lexical.others([]))
     table = pq.read_table(labels.path / PAIRS)
     catalogue.know(pq.read_table(labels.path / QUERIES))
@@ -287,7 +266,7 @@ def evaluate(
         latency = time_models(flow.catalogue, contenders, recipe.timing)
         (draft.folder / LATENCY).write_text(json.dumps(asdict(latency), indent=2) + "\n", encoding="utf-8")
 
-    return flow.stage("evaluate", config, parents, make)
+    return flow.stages.make("evaluate", config, parents, make)
 
 
 def report(flow: Run, made: Sequence[Artifact]) -> Artifact:
@@ -297,7 +276,8 @@ def report(flow: Run, made: Sequence[Artifact]) -> Artifact:
     def make(draft: Draft) -> None:
         write_report(*findings(made), folder=draft.folder, title=f"{flow.recipe.name}: what the students kept")
 
-    return flow.stage("report", {"title": flow.recipe.name, "version": __version__}, {"evaluate": evaluated}, make)
+    config = {"title": flow.recipe.name, "version": __version__}
+    return flow.stages.make("report", config, {"evaluate": evaluated}, make)
 
 
 def findings(made: Sequence[Artifact]) -> tuple[Evaluation, Latency, dict[str, Size], Sequence[Artifact]]:
@@ -309,21 +289,3 @@ def findings(made: Sequence[Artifact]) -> tuple[Evaluation, Latency, dict[str, S
     if members:
         sizes = {TEACHER: size_of(members), **sizes}
     return load_evaluation(evaluated.path), latency, sizes, list(made)
-
-
-def check(recipe: Recipe) -> None:
-    """Find what reading the recipe cannot: unknown losses, and options that they do not have.
-
-    Raises:
-        ConfigError: a loss or an option of it is unknown or out of bounds, or a twin's loss needs a teacher.
-    """
-    members = getattr(recipe.teacher, "members", (recipe.teacher,))
-    objectives = {f"teacher.{n}": m.objective for n, m in enumerate(members) if isinstance(m, CrossTeacher)}
-    for name, student in recipe.students.items():
-        objectives |= {f"students.{name}.objective": student.objective, f"students.{name}.twin": student.twin}
-    for place, terms in objectives.items():
-        objective = Objective(terms)
-        if objective.needs_teacher and not place.endswith("objective"):
-            raise ConfigError(f"{place}: compares with a teacher, but there is none here; use losses of the target")
-        for term in terms:
-            check_options(term.loss, term.options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,14 +19,18 @@ from shopstill.data.simulate import Simulate
 from shopstill.data.split import SplitConfig
 from shopstill.evaluate.compare import Judging
 from shopstill.evaluate.latency import Timing
+from shopstill.evaluate.results import RANDOM
+from shopstill.losses import LOSSES, check_options
 from shopstill.models.build import Text
 from shopstill.models.cross import Cross
+from shopstill.tasks._contest import BM25, TEACHER
 from shopstill.tasks.relevance import Relevance
 from shopstill.teach.mine import Mine
 from shopstill.train.fit import Training
 from shopstill.types import Term
 
 SIMULATE = "simulate"
+_NAME = r"^[a-z0-9][a-z0-9_-]*$"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +100,7 @@ class Student:
 class Recipe:
     """A whole run."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    name: str = Field(pattern=_NAME)
     seed: int = Field(default=0, ge=0)
     runs: Path = Path("runs")
     shop: Annotated[Source, PlainValidator(_read_source), PlainSerializer(_write_source)]
@@ -105,7 +109,7 @@ class Recipe:
     task: Relevance = Field(default_factory=Relevance)
     teacher: Teacher = Field(default_factory=CrossTeacher)
     mine: Mine = Field(default_factory=Mine)
-    students: dict[str, Student] = Field(min_length=1)
+    students: dict[Annotated[str, Field(pattern=_NAME)], Student] = Field(min_length=1)
     judging: Judging = Field(default_factory=Judging)
     timing: Timing = Field(default_factory=Timing)
 
@@ -124,7 +128,7 @@ def read(path: Path, changes: Iterable[str] = ()) -> Recipe:
     """
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         known = sorted(str(p) for p in Path(path).parent.glob("*.yaml")) if Path(path).parent.is_dir() else []
         raise ConfigError(f"{path}: no such recipe; {nearest(str(path), known)}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as cause:
@@ -132,11 +136,85 @@ def read(path: Path, changes: Iterable[str] = ()) -> Recipe:
     if not isinstance(values, Mapping):
         raise ConfigError(f"{path}: holds {type(values).__name__} where a mapping is expected, such as 'name: my-run'")
     for change in changes:
-        key, equals, text = change.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {change!r}: write it as key=value, such as seed=1 or teacher.training.epochs=2")
-        values = override(values, key, yaml.safe_load(text))
+        values = override(values, *_change(change))
     return build(Recipe, _expand(values), str(path))
+
+
+def _change(text: str) -> tuple[str, Any]:
+    """Key and value of ``key=value``."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {text!r}: write it as key=value, such as seed=1 or teacher.training.epochs=2")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as cause:
+        raise ConfigError(f"--set {text!r}: the value is not YAML: {cause}") from None
+
+
+def check(recipe: Recipe) -> None:
+    """Find what reading the recipe cannot: faults between its parts, unknown losses, files that are not there.
+
+    Raises:
+        ConfigError: a loss or an option of it is unknown or out of bounds; a name is taken; a model needs what the
+            teacher does not have; the file of scores is not there. All faults of the recipe itself are named.
+        DataError: a source of the shop is not there.
+    """
+    faults = [*_name_faults(recipe), *_model_faults(recipe)]
+    for place, terms, taught in _objectives(recipe):
+        faults += [f"{place}: {fault}" for fault in _term_faults(terms, taught)]
+    if faults:
+        raise ConfigError("\n".join(faults))
+    if isinstance(recipe.teacher, ScoresTeacher) and not recipe.teacher.path.is_file():
+        raise ConfigError(f"teacher.path: {recipe.teacher.path} is no file; give the path of a file of scores")
+    if not isinstance(recipe.shop.options, Simulate):
+        recipe.shop.options.sources()
+
+
+def _members(teacher: Teacher) -> dict[str, CrossTeacher]:
+    """The cross-encoders of a teacher, by their place in the recipe."""
+    if isinstance(teacher, EnsembleTeacher):
+        return {f"teacher.members.{number}": member for number, member in enumerate(teacher.members)}
+    return {"teacher": teacher} if isinstance(teacher, CrossTeacher) else {}
+
+
+def _objectives(recipe: Recipe) -> Iterator[tuple[str, tuple[Term, ...], bool]]:
+    """Every objective: its place, its terms, and whether a teacher's labels are there."""
+    for place, member in _members(recipe.teacher).items():
+        yield f"{place}.objective", member.objective, False
+    for name, student in recipe.students.items():
+        yield f"students.{name}.objective", student.objective, True
+        yield f"students.{name}.twin", student.twin, False
+
+
+def _term_faults(terms: tuple[Term, ...], taught: bool) -> Iterator[str]:
+    for term in terms:
+        try:
+            check_options(term.loss, term.options)
+        except ConfigError as cause:
+            yield str(cause)
+            continue
+        spec = LOSSES.module(term.loss).SPEC
+        if spec.against == "teacher" and not taught:
+            yield f"{term.loss} compares with a teacher, but there is none here; use a loss of the target"
+        elif spec.takes in ("features", "attention"):
+            yield f"{term.loss} compares {spec.takes}, but the labels hold logits alone; use a loss of logits or scores"
+
+
+def _name_faults(recipe: Recipe) -> Iterator[str]:
+    for name in {TEACHER, BM25, RANDOM} & recipe.students.keys():
+        yield f"students.{name}: the name {name!r} stands for another model in the report; give the student another"
+
+
+def _model_faults(recipe: Recipe) -> Iterator[str]:
+    models: dict[str, Text] = {f"{place}.model": member.model for place, member in _members(recipe.teacher).items()}
+    untaught = set(models)
+    models |= {f"students.{name}.model": student.model for name, student in recipe.students.items()}
+    for place, model in models.items():
+        starts = [model] if isinstance(model, Cross) else [model.query, model.product]
+        if "teacher" in [part.start for part in starts] and (place in untaught or len(untaught) == 0):
+            yield f"{place}: start 'teacher', but there is no teacher with weights here; name a pretrained start"
+        if isinstance(model, Cross) and model.outputs > 1:
+            yield f"{place}.outputs: {model.outputs}, but relevance is one number; leave it out"
 
 
 def recipe_schema() -> dict[str, Any]:

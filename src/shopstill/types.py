@@ -17,7 +17,7 @@ from torch import Tensor
 from shopstill.core.config import config
 
 Takes = Literal["logits", "scores", "features", "attention"]
-"""What a loss compares: ``logits`` [B, K] over classes, ``scores`` [B], ``features`` [B, D], ``attention`` [B, H, T, T]."""
+"""What a loss compares: ``logits`` [B, K], ``scores`` [B], ``features`` [B, D] or ``attention`` [B, H, T, T]."""
 
 Against = Literal["teacher", "target"]
 """Whether a loss compares the student with the teacher's outputs or with the truth."""

@@ -142,7 +142,7 @@ def _known(manifest: Path, stated: Any) -> None:
     if lacking:
         raise ArtifactError(f"{manifest}: lacks {', '.join(lacking)}; delete the folder and run again")
     if stated["format"] != FORMAT:
-        raise ArtifactError(f"{manifest}: format {stated['format']} where {FORMAT} is read; update shopstill to read it")
+        raise ArtifactError(f"{manifest}: format {stated['format']} where {FORMAT} is read; update shopstill")
 
 
 def _finish(
@@ -193,7 +193,7 @@ def _renamed(folder: Path, path: Path) -> bool:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what a killed run left beside ``path``; a live process's draft stays, and so does the last whole artifact."""
+    """Remove what a killed run left beside ``path``; drafts that are being written and the last whole artifact stay."""
     mine = re.compile(rf"\.{re.escape(path.name)}\.(?:[0-9a-f]{{8}}\.old|(\d+)-[0-9a-f]{{8}}\.draft)")
     for leftover in sorted(path.parent.iterdir()):
         found = mine.fullmatch(leftover.name)

@@ -147,12 +147,12 @@ def _walk(cls: type, path: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
 
 def _step(whole: dict[str, Any], place: dict[str, Any], part: str) -> list[dict[str, Any]]:
     """What may stand at a key or item of a place."""
-    extra = place.get("additionalProperties")
+    others = [place.get("additionalProperties"), *place.get("patternProperties", {}).values()]
     if part.isdigit() and "items" in place:
         return _options(whole, place["items"])
     if part in place.get("properties", {}):
         return _options(whole, place["properties"][part])
-    return _options(whole, extra) if isinstance(extra, dict) else []
+    return [found for other in others if isinstance(other, dict) for found in _options(whole, other)]
 
 
 def _options(whole: dict[str, Any], place: dict[str, Any]) -> list[dict[str, Any]]:

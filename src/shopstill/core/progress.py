@@ -11,6 +11,7 @@ from contextlib import contextmanager
 log = logging.getLogger(__name__)
 
 _LOG_EVERY_SECONDS = 10.0
+_WORTH_TELLING_SECONDS = 2.0
 
 
 class Progress:
@@ -76,7 +77,8 @@ def progress(what: str, total: int, unit: str = "rows") -> Iterator[Progress]:
     if not sys.stderr.isatty():
         counter = Progress(what, total, unit)
         yield counter
-        log.info("%s: %s %s, %s/s", what, f"{counter.done:,}", unit, f"{counter.rate:,.0f}")
+        if counter.seconds >= _WORTH_TELLING_SECONDS:
+            log.info("%s: %s %s, %s/s", what, f"{counter.done:,}", unit, f"{counter.rate:,.0f}")
         return
     from rich import progress as shown
     from rich.console import Console

@@ -88,7 +88,7 @@ class LexicalIndex:
         return index
 
     def others(self, texts: Iterable[str]) -> LexicalIndex:
-        """An index of other products that keeps this one's rarity and average length, so that features mean the same."""
+        """An index of other products with this one's rarity and average length, so that features mean the same."""
         index = LexicalIndex(self._rows[:0], self._codes, self._idf, self._average)
         index.extend(texts)
         return index

@@ -41,7 +41,7 @@ JUDGMENTS = pa.schema(
         _column("query_id", pa.string(), "query", required=True),
         _column("product_id", pa.string(), "product", required=True),
         _column("grade", pa.float32(), "relevance on the source's own scale; higher is better", required=True),
-        _column("gain", pa.float32(), "what the grade is worth in NDCG; 0 for irrelevant, may be fractional", required=True),
+        _column("gain", pa.float32(), "worth of the grade in NDCG; 0 for irrelevant, may be fractional", required=True),
         _column("label", pa.string(), "name of the grade where the source has one, such as Exact"),
         _column("split", pa.string(), "the publisher's own split, where there is one: train, valid or test"),
     ]

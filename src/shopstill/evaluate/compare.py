@@ -45,18 +45,18 @@ class Judging:
     """How models are judged."""
 
     metrics: tuple[Annotated[str, AfterValidator(_known)], ...] = Field(
-        ("ndcg@10", "spearman"), min_length=1, description="the primary metric first"
+        default=("ndcg@10", "spearman"), min_length=1, description="the primary metric first"
     )
-    min_candidates: int = Field(2, ge=1, description="queries with fewer rows are left out of per-query metrics")
-    relevant_grade: float | None = Field(None, description="least grade that is relevant; null: any gain above 0")
-    confidence: float = Field(0.95, gt=0.5, lt=1)
-    resamples: int = Field(2000, ge=100, description="of the bootstrap")
-    slice_resamples: int = Field(500, ge=100, description="of the bootstrap on each slice")
-    permutations: int = Field(10_000, ge=100)
-    small: int = Field(30, ge=2, description="slices with fewer queries are marked as too small for a claim")
-    disagreements: int = Field(10, ge=0, description="queries shown per student where it and the teacher differ most")
-    shown: int = Field(3, ge=1, description="products shown from the top of each ranking")
-    seed: int = Field(0, ge=0)
+    min_candidates: int = Field(default=2, ge=1, description="queries with fewer rows have no value of their own")
+    relevant_grade: float | None = Field(default=None, description="least relevant grade; null: any gain above 0")
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    resamples: int = Field(default=2000, ge=100, description="of the bootstrap")
+    slice_resamples: int = Field(default=500, ge=100, description="of the bootstrap on each slice")
+    permutations: int = Field(default=10_000, ge=100)
+    small: int = Field(default=30, ge=2, description="slices with fewer queries are marked as too small for a claim")
+    disagreements: int = Field(default=10, ge=0, description="queries shown where student and teacher differ most")
+    shown: int = Field(default=3, ge=1, description="products shown from the top of each ranking")
+    seed: int = Field(default=0, ge=0)
 
 
 def compare(

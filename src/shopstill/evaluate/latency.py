@@ -51,16 +51,20 @@ class Contender(Protocol):
 class Timing:
     """How latency is measured."""
 
-    candidates: tuple[PositiveInt, ...] = Field((1, 10, 100), min_length=1, description="products scored per query")
-    threads: tuple[NonNegativeInt, ...] = Field(
-        (1, 0), min_length=1, description="threads a contender may use; 0 is every core"
+    candidates: tuple[PositiveInt, ...] = Field(
+        default=(1, 10, 100), min_length=1, description="products scored per query"
     )
-    seconds: float = Field(60.0, gt=0, description="time for all measurements together, about")
-    warmups: int = Field(3, ge=1, description="calls before the first that counts")
-    min_rounds: int = Field(5, ge=2, description="rounds that are made even where time is short")
-    turn_ms: float = Field(20.0, gt=0, description="length of a contender's turn in a round; one call at least")
-    sample_us: float = Field(100.0, gt=0, description="calls are repeated within a sample until it lasts this long")
-    seed: int = Field(0, ge=0)
+    threads: tuple[NonNegativeInt, ...] = Field(
+        default=(1, 0), min_length=1, description="threads a contender may use; 0 is every core"
+    )
+    seconds: float = Field(default=60.0, gt=0, description="time for all measurements together, about")
+    warmups: int = Field(default=3, ge=1, description="calls before the first that counts")
+    min_rounds: int = Field(default=5, ge=2, description="rounds that are made even where time is short")
+    turn_ms: float = Field(default=20.0, gt=0, description="length of a contender's turn in a round; one call at least")
+    sample_us: float = Field(
+        default=100.0, gt=0, description="calls are repeated within a sample until it lasts this long"
+    )
+    seed: int = Field(default=0, ge=0)
 
 
 @dataclass(frozen=True, kw_only=True)

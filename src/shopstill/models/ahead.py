@@ -6,6 +6,7 @@ Shapes: ``P`` products, ``N`` candidates.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from shopstill.data.lexical import LexicalIndex
 from shopstill.data.tokens import Ragged
 from shopstill.models.build import TextModel
 from shopstill.models.cross import CrossEncoder
+from shopstill.models.joint import JointModel
 from shopstill.models.towers import Side, TwoTowers
 
 _ENCODED_AT_ONCE = 512
@@ -88,8 +90,30 @@ class TowersAhead:
         return Side(*(torch.cat(side) for side in zip(*parts, strict=True)))
 
 
-def ahead(model: TextModel, products: Sequence[str]) -> CrossAhead | TowersAhead:
+class JointAhead:
+    """A joint model: its cross-encoder and its towers, each with the products done.
+
+    Args:
+        model: the joint model with its tokenizer and what its lexical features were learned with.
+        products: P product texts.
+    """
+
+    def __init__(self, model: TextModel, products: Sequence[str]) -> None:
+        assert isinstance(model.network, JointModel)
+        self._parts = [ahead(replace(model, network=n), products) for n in (model.network.cross, model.network.towers)]
+
+    def score(self, query: str, candidates: np.ndarray) -> np.ndarray:
+        """Scores [N] of some products, given as positions, for a query."""
+        return np.asarray(np.add(*(part.score(query, candidates) for part in self._parts)))
+
+
+Ahead = CrossAhead | TowersAhead | JointAhead
+
+
+def ahead(model: TextModel, products: Sequence[str]) -> Ahead:
     """A model with everything about the products done: titles tokenised, or encoded with their lexical features."""
+    if isinstance(model.network, JointModel):
+        return JointAhead(model, products)
     if isinstance(model.network, CrossEncoder):
         return CrossAhead(model, products)
     return TowersAhead(model, products, None if model.lexical is None else model.lexical.others(products))

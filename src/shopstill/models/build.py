@@ -26,11 +26,13 @@ from shopstill.models import pretrained
 from shopstill.models.cross import Cross, CrossEncoder
 from shopstill.models.encoder import Encoder, EncoderConfig
 from shopstill.models.foreign import AnyEncoder, ForeignEncoder
+from shopstill.models.joint import Joint, JointModel
 from shopstill.models.towers import Static, TokenTower, Tower, Towers, TwoTowers
 
-Text = Annotated[Cross | Towers, Field(discriminator="kind")]
+Text = Annotated[Cross | Towers | Joint, Field(discriminator="kind")]
 """Configuration of a model of text pairs."""
 
+Network = CrossEncoder | TwoTowers | JointModel
 LEXICAL = "lexical"
 DEFAULT_TOKENIZER = "all-minilm-l6-v2"
 
@@ -49,10 +51,10 @@ class Saved:
 class TextModel:
     """A network with the tokenizer its ids come from.
 
-    ``lexical`` holds the rarity of words that its lexical features were learned with (and no products), where it takes any.
+    ``lexical`` holds the rarity of words that its lexical features, where it takes any, were learned with; no products.
     """
 
-    network: CrossEncoder | TwoTowers
+    network: Network
     tokenizer: TextTokenizer
     lexical: LexicalIndex | None = None
 
@@ -62,7 +64,7 @@ class TextModel:
         return sum(p.numel() for p in self.network.parameters())
 
 
-def create(wanted: Cross | Towers, teacher: Path | None, seed: int) -> TextModel:
+def create(wanted: Cross | Towers | Joint, teacher: Path | None, seed: int) -> TextModel:
     """A model as configured, with its starting weights.
 
     Args:
@@ -71,23 +73,44 @@ def create(wanted: Cross | Towers, teacher: Path | None, seed: int) -> TextModel
         seed: of the random weights.
 
     Raises:
-        ConfigError: a start is not to be had or too short, or the towers' starts have different tokenizers.
+        ConfigError: a start is not to be had or too short, or the parts' starts have different tokenizers.
     """
     torch.manual_seed(seed)
     if isinstance(wanted, Cross):
-        encoder, tokenizer = _cross_body(wanted, teacher)
-        _reaches(encoder, wanted.max_tokens)
-        network = CrossEncoder(encoder, wanted)
-        _start_head(network, wanted, teacher)
-        return TextModel(network=network, tokenizer=tokenizer)
+        return _create_cross(wanted, teacher)
+    if isinstance(wanted, Towers):
+        return _create_towers(wanted, teacher)
+    cross, towers = _create_cross(wanted.cross, teacher), _create_towers(wanted.towers, teacher)
+    _agree(cross.tokenizer, towers.tokenizer, "cross.start and towers")
+    assert isinstance(cross.network, CrossEncoder)
+    assert isinstance(towers.network, TwoTowers)
+    return TextModel(network=JointModel(cross.network, towers.network, wanted), tokenizer=cross.tokenizer)
+
+
+def _create_cross(wanted: Cross, teacher: Path | None) -> TextModel:
+    encoder, tokenizer = _cross_body(wanted, teacher)
+    _reaches(encoder, wanted.max_tokens)
+    network = CrossEncoder(encoder, wanted)
+    _start_head(network, wanted, teacher)
+    return TextModel(network=network, tokenizer=tokenizer)
+
+
+def _create_towers(wanted: Towers, teacher: Path | None) -> TextModel:
     query, tokenizer = _tower(wanted.query, wanted.width, teacher)
     product, other = (query, tokenizer) if wanted.shared else _tower(wanted.product, wanted.width, teacher)
     _reaches(query.body, wanted.query.max_tokens)
     _reaches(product.body, wanted.product.max_tokens)
-    if not tokenizer.agrees(other):
-        raise ConfigError("query.start and product.start have different tokenizers; use starts of one family")
-    lexical = len(FEATURES) if wanted.head == "interaction" else 0
-    return TextModel(network=TwoTowers(query, product, wanted, lexical), tokenizer=tokenizer)
+    _agree(tokenizer, other, "query.start and product.start")
+    return TextModel(network=TwoTowers(query, product, wanted, _lexical(wanted)), tokenizer=tokenizer)
+
+
+def _lexical(wanted: Towers) -> int:
+    return len(FEATURES) if wanted.head == "interaction" else 0
+
+
+def _agree(one: TextTokenizer, other: TextTokenizer, which: str) -> None:
+    if not one.agrees(other):
+        raise ConfigError(f"{which} have different tokenizers; use starts of one family")
 
 
 def save(model: TextModel, folder: Path) -> None:
@@ -123,8 +146,7 @@ def load(folder: Path) -> TextModel:
         raise ArtifactError(f"{folder}/model.json: {cause}; run the stage that made it again") from None
     network = _empty(stated)
     missing, unknown = network.load_state_dict(_weights(folder), strict=False)
-    shared = {f"product.{n.removeprefix('query.')}" for n, _ in network.named_parameters() if n.startswith("query.")}
-    lost = [n for n in missing if not (getattr(stated.model, "shared", False) and n in shared)]
+    lost = [n for n in missing if n not in _tied(network)]
     if lost or unknown:
         raise ArtifactError(f"{folder}/model.safetensors: lacks {lost[:3]}, has unknown {list(unknown)[:3]}")
     network.eval()
@@ -145,17 +167,28 @@ def _state(network: nn.Module) -> dict[str, torch.Tensor]:
     return {k: v for k, v in network.state_dict().items() if seen.setdefault(v.data_ptr(), k) == k or not v.numel()}
 
 
-def _empty(stated: Saved) -> CrossEncoder | TwoTowers:
+def _tied(network: nn.Module) -> set[str]:
+    """Names of weights that are another name's too, and so are stored once."""
+    return {n for n, _ in network.named_parameters(remove_duplicate=False)} - {n for n, _ in network.named_parameters()}
+
+
+def _empty(stated: Saved) -> Network:
     if isinstance(stated.model, Cross):
-        return CrossEncoder(_reader(stated), stated.model)
-    query = TokenTower(_body(stated, "query.body"), stated.model.width)
-    product = query if stated.model.shared else TokenTower(_body(stated, "product.body"), stated.model.width)
-    lexical = len(FEATURES) if stated.model.head == "interaction" else 0
-    return TwoTowers(query, product, stated.model, lexical)
+        return CrossEncoder(_reader(stated, "encoder"), stated.model)
+    if isinstance(stated.model, Towers):
+        return _empty_towers(stated, stated.model, "")
+    cross = CrossEncoder(_reader(stated, "cross.encoder"), stated.model.cross)
+    return JointModel(cross, _empty_towers(stated, stated.model.towers, "towers."), stated.model)
 
 
-def _reader(stated: Saved) -> AnyEncoder:
-    found = _body(stated, "encoder")
+def _empty_towers(stated: Saved, wanted: Towers, prefix: str) -> TwoTowers:
+    query = TokenTower(_body(stated, f"{prefix}query.body"), wanted.width)
+    product = query if wanted.shared else TokenTower(_body(stated, f"{prefix}product.body"), wanted.width)
+    return TwoTowers(query, product, wanted, _lexical(wanted))
+
+
+def _reader(stated: Saved, name: str) -> AnyEncoder:
+    found = _body(stated, name)
     assert not isinstance(found, nn.Embedding)
     return found
 

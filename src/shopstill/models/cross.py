@@ -49,6 +49,9 @@ class CrossEncoder(nn.Module):
         config: its configuration, kept for saving.
     """
 
+    lexical = 0
+    """How many lexical features it takes: none."""
+
     def __init__(self, encoder: AnyEncoder, config: Cross) -> None:
         super().__init__()
         self.config = config

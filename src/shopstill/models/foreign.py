@@ -86,7 +86,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     try:
         return load_file(folder / WEIGHTS)
     except (FileNotFoundError, SafetensorError) as cause:
-        raise ConfigError(f"{folder}: no readable {WEIGHTS} ({cause}); save the model in one file of that name") from None
+        raise ConfigError(f"{folder}: no readable {WEIGHTS} ({cause}); save all weights in one such file") from None
 
 
 def foreign(folder: Path, settings: dict[str, Any]) -> ForeignEncoder:

@@ -185,7 +185,8 @@ def _weights(folder: Path) -> dict[str, Tensor]:
     weights = {}
     for name, value in read_weights(folder).items():
         plain = re.sub(r"^(bert|roberta|electra)\.", "", name)
-        weights[plain.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")] = value
+        plain = plain.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+        weights[plain] = value
     return weights
 
 

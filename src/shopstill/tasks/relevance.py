@@ -29,7 +29,6 @@ from shopstill.evaluate.slices import by_candidates, by_frequency, by_length, se
 from shopstill.evaluate.statistic import statistic
 from shopstill.models.build import TextModel
 from shopstill.models.pairs import PairTexts
-from shopstill.models.towers import TwoTowers
 from shopstill.train.batches import Examples
 from shopstill.train.predict import predict
 
@@ -128,7 +127,11 @@ class Catalogue:
         self.frequencies = [*self.frequencies, *([None] * queries.num_rows)]
 
     def pairs(self, table: pa.Table) -> Pairs:
-        """Pairs of a table ``query_id, product_id`` that may also have ``grade`` and ``gain``."""
+        """Pairs of a table ``query_id, product_id`` that may also have ``grade`` and ``gain``.
+
+        Raises:
+            DataError: an id is unknown.
+        """
         nothing = pa.chunked_array([pa.nulls(table.num_rows, pa.float32())])
         grade, gain = (table.column(c) if c in table.column_names else nothing for c in ("grade", "gain"))
         return Pairs(
@@ -153,7 +156,7 @@ class Catalogue:
 
     def texts(self, pairs: Pairs, model: TextModel) -> PairTexts:
         """The pairs' texts, with lexical features where the model takes them."""
-        wants = isinstance(model.network, TwoTowers) and model.network.lexical > 0
+        wants = model.network.lexical > 0
         lexical = self.lexical.pairs(self.queries, pairs.query_N, pairs.product_N) if wants else None
         return PairTexts(
             queries=self.queries,
@@ -164,7 +167,7 @@ class Catalogue:
         )
 
     def examples(self, pairs: Pairs, model: TextModel, teacher_N: np.ndarray | None, *, grouped: bool) -> Examples:
-        """A training set for a model: targets from 0 to 1; whole queries in a batch where ``grouped``, else single pairs."""
+        """A training set for a model, targets from 0 to 1; whole queries to a batch where ``grouped``, else pairs."""
         low, high = self.grades
         return Examples(
             feed=model.network.feed(model.tokenizer, self.texts(pairs, model)),
@@ -178,12 +181,16 @@ class Catalogue:
         return predict(model.network, model.network.feed(model.tokenizer, self.texts(pairs, model)), what=what).logits
 
     def validation(self, model: TextModel, judging: Judging) -> Callable[[nn.Module], Mapping[str, float]]:
-        """Figures on the validation part: first their mean, which is watched, then each metric that needs no curve."""
+        """Figures on the validation part: first their mean, which is watched, then each metric that needs no curve.
+
+        Where every metric asked for needs a curve, ``spearman`` is watched.
+        """
         pairs = self.judged("valid")
         feed = model.network.feed(model.tokenizer, self.texts(pairs, model))
         units = _units(pairs)
         truth = judged(units, pairs.gain_N, pairs.grade_N, int(units.max()) + 1, judging.relevant_grade)
-        metrics = [m for m in map(parse_metric, judging.metrics) if m.on == "scores"]
+        asked = [m for m in map(parse_metric, judging.metrics) if m.on == "scores"]
+        metrics = asked or [parse_metric("spearman")]
 
         def figures(network: nn.Module) -> Mapping[str, float]:
             scores = predict(network, feed).logits
@@ -227,7 +234,11 @@ def _join(products: pa.Table, columns: Sequence[str]) -> list[str]:
 
 
 def _places(values: pa.ChunkedArray, among: pa.Array) -> np.ndarray:
-    return pc.index_in(values, value_set=among).to_numpy().astype(np.int64)
+    places = pc.index_in(values, value_set=among)
+    if places.null_count:
+        unknown = values.filter(pc.is_null(places))[0].as_py()
+        raise DataError(f"pairs: {places.null_count:,} rows have an id that the shop lacks, such as {unknown!r}")
+    return places.to_numpy().astype(np.int64)
 
 
 relevance = Relevance

@@ -34,7 +34,8 @@ class Teacher:
     @cached_property
     def fingerprint(self) -> str:
         """Digest of the members' weights and sizes: equal where the teacher is the same, wherever it lies."""
-        return fingerprint([[file_sha256(f / n) for n in ("model.safetensors", "model.json")] for f in folders(self.folder)])
+        names = ("model.safetensors", "model.json")
+        return fingerprint([[file_sha256(member / name) for name in names] for member in folders(self.folder)])
 
     @cached_property
     def preparation(self) -> str:
@@ -50,9 +51,15 @@ class Teacher:
 
     def answer(self, queries: Sequence[str], products: Sequence[str]) -> np.ndarray:
         """Logits [N] of N query texts with N product texts."""
-        asked, query_N = np.unique(np.array(queries, dtype=object), return_inverse=True)
-        known, product_N = np.unique(np.array(products, dtype=object), return_inverse=True)
-        return self.score(PairTexts(queries=asked.tolist(), products=known.tolist(), query_N=query_N, product_N=product_N))
+        asked, query_N = _distinct(queries)
+        known, product_N = _distinct(products)
+        return self.score(PairTexts(queries=asked, products=known, query_N=query_N, product_N=product_N))
+
+
+def _distinct(texts: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """Each text once, and which of them stands at each place."""
+    places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+    return list(places), np.fromiter((places[text] for text in texts), np.int64, len(texts))
 
 
 def folders(folder: Path) -> list[Path]:

@@ -74,7 +74,7 @@ def schedule(group_N: np.ndarray, rows: int, seed: int, epoch: int, most: int | 
     many rows, drawn anew each epoch. No batch has a single row, unless ``rows`` is 1: statistics over a batch need two.
 
     >>> [b.tolist() for b in schedule(np.array([7, 7, 3, 3]), rows=2, seed=0, epoch=0)]
-    [[0, 1], [2, 3]]
+    [[2, 3], [0, 1]]
     """
     least = min(rows, 2)
     draw = np.random.default_rng([seed, epoch])

@@ -1,24 +1,26 @@
 """The loop that trains every model: teacher, student, twin, and recovery after compression differ in their terms only.
 
-Devices, precision and processes are Accelerate's work. A step depends on the weights, the optimiser and its own number
-alone (its random numbers are seeded by that number), so a run that was killed goes on from its checkpoint to the same result.
+Devices are Accelerate's work. A step depends on the weights, the optimiser and its own number alone (its random numbers
+are seeded by that number), so a run that was killed goes on from its checkpoint to the same result.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from shopstill.core.config import config
+from shopstill.core.errors import require
 from shopstill.core.progress import Progress, progress
 from shopstill.train import checkpoint
 from shopstill.train.batches import Examples, schedule
@@ -32,9 +34,9 @@ log = logging.getLogger(__name__)
 class Training:
     """How long, how fast and in what portions a model learns.
 
-    ``batch_rows`` rows go into a step, in whole groups, ``group_rows`` of a group at most. ``checks`` is how often an epoch the
-    validation data is judged; with ``patience`` set, training stops after as many checks without improvement. The best
-    weights by validation are kept.
+    ``batch_rows`` rows go into a batch, in whole groups, ``group_rows`` of a group at most; ``accumulate`` batches make
+    a step. ``checks`` is how often an epoch the validation data is judged; with ``patience`` set, training stops after
+    as many checks without improvement. The best weights by validation are kept.
     """
 
     epochs: int = Field(default=3, ge=1)
@@ -80,7 +82,14 @@ Judge = Callable[[nn.Module], Mapping[str, float]]
 
 
 def fit(
-    model: nn.Module, examples: Examples, objective: Objective, training: Training, *, judge: Judge, folder: Path, seed: int
+    model: nn.Module,
+    examples: Examples,
+    objective: Objective,
+    training: Training,
+    *,
+    judge: Judge,
+    folder: Path,
+    seed: int,
 ) -> History:
     """Train a model in place and leave it with its best weights by validation.
 
@@ -95,16 +104,50 @@ def fit(
 
     Returns:
         the history.
+
+    Raises:
+        FloatingPointError: the loss is not finite.
     """
     run = _Run(model, examples, objective, training, folder, seed)
     history = checkpoint.resume(folder, run.model, run.objective, run.optimiser) or History()
-    with progress(f"training {folder.parent.name}/{folder.name}", run.total * training.batch_rows) as bar:
+    with progress(f"training {folder.parent.name}/{folder.name}", run.plan.rows) as bar:
         if history.step:
-            log.info("%s: goes on at step %d of %d", folder, history.step, run.total)
+            log.info("%s: goes on at step %d of %d", folder, history.step, run.plan.total)
             bar.resume(history.rows)
         run.go(history, judge, bar)
     checkpoint.restore_best(folder, model)
     return history
+
+
+class _Plan:
+    """Which rows each step takes. Epochs differ in length where groups do, so all of them are measured ahead."""
+
+    def __init__(self, examples: Examples, training: Training, seed: int) -> None:
+        self._examples, self._training, self._seed = examples, training, seed
+        self.rows, lengths = 0, []
+        for epoch in range(training.epochs):
+            batches = self._epoch(epoch)
+            self.rows += sum(map(len, batches))
+            lengths.append(math.ceil(len(batches) / training.accumulate))
+            if not epoch:
+                self.first = batches[0]
+        self._ends = list(accumulate(lengths))
+        self.total = self._ends[-1]
+        self.check_every = max(1, lengths[0] // training.checks)
+
+    def after(self, done: int) -> Iterator[list[np.ndarray]]:
+        """The batches of each step that comes after the first ``done``."""
+        portion = self._training.accumulate
+        for epoch, end in enumerate(self._ends):
+            if done < end:
+                batches = self._epoch(epoch)
+                start = end - math.ceil(len(batches) / portion)
+                yield from (batches[at * portion : (at + 1) * portion] for at in range(done - start, end - start))
+                done = end
+
+    def _epoch(self, epoch: int) -> list[np.ndarray]:
+        training = self._training
+        return schedule(self._examples.group_N, training.batch_rows, self._seed, epoch, training.group_rows)
 
 
 class _Run:
@@ -113,57 +156,43 @@ class _Run:
     def __init__(
         self, model: nn.Module, examples: Examples, objective: Objective, training: Training, folder: Path, seed: int
     ) -> None:
-        from accelerate import Accelerator
-
         self.examples, self.training, self.folder, self.seed = examples, training, folder, seed
-        self.accelerator = Accelerator(
-            mixed_precision=_precision(training.precision), gradient_accumulation_steps=training.accumulate
-        )
-        self.plan = [self._epoch(0)]
-        per_epoch = math.ceil(len(self.plan[0]) / training.accumulate)
-        self.total = per_epoch * training.epochs
-        self.check_every = max(1, per_epoch // training.checks)
+        # Precision is not left to Accelerate: it has one for the whole process, and wraps the model for good.
+        self.accelerator = require("accelerate", "train").Accelerator(mixed_precision="no")
+        self.half = _half(training.precision)
+        self.plan = _Plan(examples, training, seed)
         self._build_projections(model, objective)
         optimiser = _optimiser(model, objective, training)
         self.model, self.objective, self.optimiser = self.accelerator.prepare(model, objective, optimiser)
 
     def go(self, history: History, judge: Judge, bar: Progress) -> None:
-        """All epochs that remain."""
+        """All steps that remain."""
         saver = checkpoint.Saver(self.folder, self.training.checkpoint_minutes)
-        per_epoch = self.total // self.training.epochs
-        before = history.seconds
-        for epoch in range(history.step // per_epoch, self.training.epochs):
-            batches = self._epoch(epoch)
-            first = (history.step - epoch * per_epoch) * self.training.accumulate
-            for at in range(first, len(batches), self.training.accumulate):
-                loss, rows = self._step(batches[at : at + self.training.accumulate], history.step)
-                history.step += 1
-                history.rows += rows
-                bar.advance(rows, f"loss {loss:.4f}")
-                history.seconds = before + bar.seconds
-                if history.step % self.check_every == 0 or history.step == self.total:
-                    self._check(history, judge, loss)
-                    saver.save(self.model, self.objective, self.optimiser, history, force=True)
-                    if self.training.patience and history.stale >= self.training.patience:
-                        log.info("%s: stops, %d checks without improvement", self.folder, history.stale)
-                        return
-                else:
-                    saver.save(self.model, self.objective, self.optimiser, history)
-
-    def _epoch(self, epoch: int) -> list[np.ndarray]:
-        group_rows = self.training.group_rows
-        return schedule(self.examples.group_N, self.training.batch_rows, self.seed, epoch, group_rows)
+        patience, before = self.training.patience or math.inf, history.seconds
+        for batches in self.plan.after(history.step):
+            if history.stale >= patience:
+                log.info("%s: stops, %d checks without improvement", self.folder, history.stale)
+                return
+            loss, rows = self._step(batches, history.step)
+            history.step += 1
+            history.rows += rows
+            bar.advance(rows, f"loss {loss:.4f}")
+            history.seconds = before + bar.seconds
+            checked = history.step % self.plan.check_every == 0 or history.step == self.plan.total
+            if checked:
+                self._check(history, judge, loss)
+            saver.save(self.model, self.objective, self.optimiser, history, force=checked)
 
     def _step(self, batches: list[np.ndarray], step: int) -> tuple[float, int]:
-        torch.manual_seed(self.seed * 1_000_003 + step)
+        torch.manual_seed((self.seed * 1_000_003 + step) % 2**63)
         self.model.train()
-        _set_rates(self.optimiser, self.training, step, self.total)
-        total = 0.0
+        _set_rates(self.optimiser, self.training, step, self.plan.total)
+        total, device = 0.0, self.accelerator.device
         for rows in batches:
-            batch = _to(self.examples.batch(rows), self.accelerator.device)
-            with self.accelerator.autocast():
+            batch = _to(self.examples.batch(rows), device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=self.half):
                 signals = self.model(**batch.inputs)
-            loss, _ = self.objective(signals, batch, step / self.total)
+            loss, _ = self.objective(_float(signals) if self.half else signals, batch, step / self.plan.total)
             self.accelerator.backward(loss / len(batches))
             total += float(loss.detach()) / len(batches)
         if not math.isfinite(total):
@@ -173,7 +202,7 @@ class _Run:
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.training.clip)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
-        return total, sum(len(rows) for rows in batches)
+        return total, sum(map(len, batches))
 
     def _check(self, history: History, judge: Judge, loss: float) -> None:
         model = self.accelerator.unwrap_model(self.model)
@@ -183,15 +212,17 @@ class _Run:
         watched = next(iter(figures.values()))
         history.checks.append({"step": history.step, "loss": loss, **figures})
         shown = ", ".join(f"{k} {v:.4f}" for k, v in figures.items())
-        log.info("%s: step %d of %d, loss %.4f, validation %s", self.folder, history.step, self.total, loss, shown)
-        if watched > history.best:
-            history.best, history.best_step, history.stale = watched, history.step, 0
+        log.info("%s: step %d of %d, loss %.4f, validation %s", self.folder, history.step, self.plan.total, loss, shown)
+        # The first check's weights are kept whatever it found, so that there are some.
+        if watched > history.best or not history.best_step:
+            history.best = watched if math.isfinite(watched) else -math.inf
+            history.best_step, history.stale = history.step, 0
             checkpoint.keep_best(self.folder, model)
         else:
             history.stale += 1
 
     def _build_projections(self, model: nn.Module, objective: Objective) -> None:
-        batch = self.examples.batch(self.plan[0][0][:2])
+        batch = self.examples.batch(self.plan.first[:2])
         if batch.teacher is not None and batch.teacher.features:
             torch.manual_seed(self.seed)
             model.eval()
@@ -200,7 +231,7 @@ class _Run:
 
 
 def _optimiser(model: nn.Module, objective: Objective, training: Training) -> torch.optim.Optimizer:
-    """AdamW; no decay on biases and norms; token tables may learn at a rate of their own, or (rate 0) stay as they are."""
+    """AdamW; no decay on biases and norms; token tables learn at a rate of their own, or (rate 0) stay as they are."""
     tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     for module in model.modules():
         if isinstance(module, nn.Embedding) and training.table_rate == 0:
@@ -240,12 +271,11 @@ def _to(batch: Batch, device: torch.device) -> Batch:
     """A batch on a device."""
     if device.type == "cpu":
         return batch
-    move = lambda signals: {k: v.to(device) for k, v in signals.items()}  # noqa: E731
     teacher = batch.teacher and Signals(
-        logits=batch.teacher.logits.to(device), features=move(batch.teacher.features)
+        logits=batch.teacher.logits.to(device), features=_moved(batch.teacher.features, device)
     )
     return Batch(
-        inputs=move(batch.inputs),
+        inputs=_moved(batch.inputs, device),
         target=batch.target.to(device),
         group=batch.group.to(device),
         weight=None if batch.weight is None else batch.weight.to(device),
@@ -253,7 +283,14 @@ def _to(batch: Batch, device: torch.device) -> Batch:
     )
 
 
-def _precision(wanted: str) -> str:
-    if wanted == "auto":
-        return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
-    return "no" if wanted == "fp32" else wanted
+def _moved(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    return {name: value.to(device) for name, value in tensors.items()}
+
+
+def _float(signals: Signals) -> Signals:
+    return Signals(logits=signals.logits.float(), features={k: v.float() for k, v in signals.features.items()})
+
+
+def _half(wanted: str) -> bool:
+    """Whether a forward pass runs in bfloat16."""
+    return wanted == "bf16" or (wanted == "auto" and torch.cuda.is_available() and torch.cuda.is_bf16_supported())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from shopstill.core.errors import ConfigError, nearest
@@ -49,7 +48,7 @@ class Objective(nn.Module):
                     self.projections[term.tap] = nn.Linear(ours.shape[-1], theirs.shape[-1], bias=False)
 
     def forward(self, student: Signals, batch: Batch, done: float = 0.0) -> tuple[Tensor, dict[str, float]]:
-        """The weighted sum, and each term's own value.
+        """The weighted sum, and each term's own value, unweighted.
 
         Args:
             student: what the model returned.
@@ -61,7 +60,8 @@ class Objective(nn.Module):
         for term, spec, loss in zip(self.terms, self._specs, self._losses, strict=True):
             value = loss(*self._arguments(term, spec, student, batch), **self._keywords(spec, batch), **term.options)
             total = total + term.factor(done) * value
-            parts[term.loss] = float(value.detach())
+            name = f"{term.loss} of {term.tap}" if term.tap else term.loss
+            parts[name] = parts.get(name, 0.0) + float(value.detach())
         return total, parts
 
     def _arguments(self, term: Term, spec: LossSpec, student: Signals, batch: Batch) -> list[Tensor]:
@@ -87,13 +87,3 @@ def _feature(signals: Signals, tap: str, side: Literal["student", "teacher"]) ->
     if tap not in features:
         raise ConfigError(f"objective: the {side} has no feature {tap!r}: {nearest(tap, features)}")
     return features[tap]
-
-
-def scores_only(logits: Tensor) -> Tensor:
-    """Logits as one score a row: as they are with one output, the last of two, the expected class of more."""
-    if logits.dim() == 1:
-        return logits
-    if logits.shape[-1] == 2:
-        return logits[:, 1] - logits[:, 0]
-    places = torch.arange(logits.shape[-1], device=logits.device, dtype=logits.dtype)
-    return (logits.softmax(-1) * places).sum(-1)

@@ -5,6 +5,7 @@ Shapes: ``N`` test pairs.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -15,10 +16,12 @@ from shopstill.evaluate.calibrate import fit_curve
 from shopstill.evaluate.compare import Judging, compare
 from shopstill.evaluate.latency import Call, Latency, Timing, measure
 from shopstill.evaluate.results import Evaluation
-from shopstill.models.ahead import CrossAhead, TowersAhead, ahead
+from shopstill.models.ahead import Ahead, ahead
 from shopstill.models.build import TextModel
-from shopstill.models.cross import CrossEncoder
+from shopstill.models.towers import TwoTowers
 from shopstill.tasks.relevance import Catalogue, Pairs
+
+log = logging.getLogger(__name__)
 
 TEACHER, BM25 = "teacher", "bm25"
 _QUERIES, _PRODUCTS = 64, 1000
@@ -38,18 +41,21 @@ class Lineup:
         self._scores: dict[str, dict[str, np.ndarray]] = {}
         self._roles: dict[str, str] = {}
         given = {part: teacher(pairs) for part, pairs in self._parts.items()}
-        if all(np.isfinite(scores).all() for scores in given.values()):
+        lacking = sum(int((~np.isfinite(scores)).sum()) for scores in given.values())
+        if lacking:
+            log.warning("the teacher is not judged: it has no score for %d of the validation and test pairs", lacking)
+        else:
             self._take(TEACHER, given, "teacher")
-        lexical = catalogue.bm25
-        self._take(BM25, {p: lexical.pairs(catalogue.queries, x.query_N, x.product_N) for p, x in self._parts.items()}, "baseline")
+        ranked = {p: catalogue.bm25.pairs(catalogue.queries, x.query_N, x.product_N) for p, x in self._parts.items()}
+        self._take(BM25, ranked, "baseline")
 
     def add(self, name: str, model: TextModel, role: str) -> None:
         """Score the pairs with a model."""
-        scores = {p: self._catalogue.scores(pairs, model, f"scoring {p} with {name}") for p, pairs in self._parts.items()}
-        self._take(name, scores, role)
+        score = self._catalogue.scores
+        self._take(name, {p: score(x, model, f"scoring {p} with {name}") for p, x in self._parts.items()}, role)
 
     def judge(self, judging: Judging) -> Evaluation:
-        """Judge all on the test pairs; grades are read off each model's scores by a curve fitted on the validation pairs."""
+        """Judge all on the test pairs; grades are read off scores by curves fitted on the validation pairs."""
         grades = self._parts["valid"].grade_N
         curves = {name: fit_curve(parts["valid"], grades) for name, parts in self._scores.items()}
         scores = {name: parts["test"] for name, parts in self._scores.items()}
@@ -64,7 +70,7 @@ class Lineup:
 class Answer:
     """A contender: one query against so many candidates, from text to scores, everything about products done ahead."""
 
-    model: CrossAhead | TowersAhead
+    model: Ahead
     queries: list[str]
     products: int
     note: str
@@ -84,7 +90,7 @@ class Answer:
 
 
 def time_models(catalogue: Catalogue, models: Mapping[str, TextModel], timing: Timing) -> Latency:
-    """Time models on test queries and products, interleaved in one run; ratios are against the teacher where it is there."""
+    """Time models on test queries and products, interleaved in one run; ratios are against the teacher, if any."""
     test = catalogue.judged("test")
     queries = [catalogue.queries[q] for q in np.unique(test.query_N)[:_QUERIES]]
     products = [catalogue.products[p] for p in np.unique(test.product_N)[:_PRODUCTS]]
@@ -97,7 +103,7 @@ def time_models(catalogue: Catalogue, models: Mapping[str, TextModel], timing: T
 
 
 def _contender(model: TextModel, queries: list[str], products: list[str]) -> Answer:
-    joined = isinstance(model.network, CrossEncoder)
+    joined = not isinstance(model.network, TwoTowers)
     note = (
         "query tokenised, joined with titles tokenised ahead, every pair read in PyTorch"
         if joined

@@ -23,6 +23,8 @@ from shopstill.evaluate.results import RANDOM
 from shopstill.losses import LOSSES, check_options
 from shopstill.models.build import Text
 from shopstill.models.cross import Cross
+from shopstill.models.joint import Joint
+from shopstill.models.joint import Joint
 from shopstill.tasks._contest import BM25, TEACHER
 from shopstill.tasks.relevance import Relevance
 from shopstill.teach.mine import Mine
@@ -206,15 +208,19 @@ def _name_faults(recipe: Recipe) -> Iterator[str]:
 
 
 def _model_faults(recipe: Recipe) -> Iterator[str]:
-    models: dict[str, Text] = {f"{place}.model": member.model for place, member in _members(recipe.teacher).items()}
-    untaught = set(models)
-    models |= {f"students.{name}.model": student.model for name, student in recipe.students.items()}
-    for place, model in models.items():
-        starts = [model] if isinstance(model, Cross) else [model.query, model.product]
-        if "teacher" in [part.start for part in starts] and (place in untaught or len(untaught) == 0):
+    untaught = {f"{place}.model": member.model for place, member in _members(recipe.teacher).items()}
+    models = {f"students.{name}.model": student.model for name, student in recipe.students.items()}
+    for place, model in [*untaught.items(), *models.items()]:
+        if "teacher" in _starts(model) and (place in untaught or not untaught):
             yield f"{place}: start 'teacher', but there is no teacher with weights here; name a pretrained start"
         if isinstance(model, Cross) and model.outputs > 1:
             yield f"{place}.outputs: {model.outputs}, but relevance is one number; leave it out"
+
+
+def _starts(model: Text) -> list[str | None]:
+    if isinstance(model, Joint):
+        return [*_starts(model.cross), *_starts(model.towers)]
+    return [model.start] if isinstance(model, Cross) else [model.query.start, model.product.start]
 
 
 def recipe_schema() -> dict[str, Any]:

@@ -104,7 +104,7 @@ class TextTokenizer:
         room = limit - specials
         if room < 2:
             raise DataError(f"a limit of {limit} tokens leaves no room for a pair; use at least {specials + 2}")
-        left = np.clip(room - products.length_N[product_N], room // 2, room - 1)
+        left = np.maximum(room - products.length_N[product_N], room // 2)
         q_len = np.minimum(queries.length_N[query_N], left).astype(np.int32)
         p_len = np.minimum(products.length_N[product_N], room - q_len)
         length = (q_len + p_len + specials).astype(np.int32)

@@ -16,10 +16,11 @@ from shopstill.data.tokens import Ragged
 from shopstill.models.build import TextModel
 from shopstill.models.cross import CrossEncoder
 from shopstill.models.joint import JointModel
+from shopstill.models.lean import LeanDot, LeanInteraction, LeanProducts, LeanQuery
 from shopstill.models.towers import Side, TwoTowers
 
 _ENCODED_AT_ONCE = 512
-_NO_FEATURES = torch.zeros(1, 0)
+_NO_FEATURES = np.zeros((0, 0), np.float32)
 
 
 class CrossAhead:
@@ -58,26 +59,26 @@ class TowersAhead:
         lexical: index of the same products, in the same order, for the ``interaction`` head.
     """
 
+    @torch.inference_mode()
     def __init__(self, model: TextModel, products: Sequence[str], lexical: LexicalIndex | None = None) -> None:
         assert isinstance(model.network, TwoTowers)
         self._network, self._tokenizer, self._lexical = model.network.eval(), model.tokenizer, lexical
-        limits = model.network.config.product.max_tokens, model.network.config.query.max_tokens
-        self._query_limit = limits[1]
-        tokens = model.tokenizer.encode(products)
-        rows = model.tokenizer.singles(tokens, np.arange(len(products)), limits[0])
-        self._products = self._encode(rows)
+        self._query_limit = model.network.config.query.max_tokens
+        self._query = LeanQuery(model.network.query)
+        interacts = model.network.config.head == "interaction"
+        self._head = LeanInteraction(model.network.head) if interacts else LeanDot(model.network)
+        rows = self._tokenizer.singles(
+            self._tokenizer.encode(products), np.arange(len(products)), model.network.config.product.max_tokens
+        )
+        self._products = LeanProducts(self._encode(rows))
 
     @torch.inference_mode()
     def score(self, query: str, candidates: np.ndarray) -> np.ndarray:
         """Scores [N] of some products, given as positions, for a query."""
-        asked = self._network.query.one(torch.from_numpy(self._tokenizer.single(query, self._query_limit)))
-        lexical = _NO_FEATURES.expand(len(candidates), 0)
-        if self._lexical is not None and self._network.lexical:
-            lexical = torch.from_numpy(self._lexical.features(query, candidates))
-        products = self._products.take(torch.from_numpy(candidates))
-        return np.asarray(self._network.score(asked, products, lexical).logits.numpy())
+        asked = self._query(self._tokenizer.single(query, self._query_limit))
+        lexical = _NO_FEATURES if self._lexical is None else self._lexical.features(query, candidates)
+        return self._head(asked, self._products, candidates, lexical)
 
-    @torch.inference_mode()
     def _encode(self, rows: Ragged) -> Side:
         parts, longest = [], int(rows.length_N.max())
         for at in range(0, len(rows), _ENCODED_AT_ONCE):

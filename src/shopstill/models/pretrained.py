@@ -195,6 +195,7 @@ def _convert(weights: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
     own = {ours: weights[theirs] for ours, theirs in _EMBEDDINGS.items() if theirs in weights}
     for layer, (ours, theirs), end in product(range(layers), _LAYER.items(), ("weight", "bias")):
         names = [f"encoder.layer.{layer}.{name}.{end}" for name in theirs]
-        if all(name in weights for name in names):
-            own[f"layers.{layer}.{ours}.{end}"] = torch.cat([weights[name] for name in names])
+        found = [weights[name] for name in names if name in weights]
+        if len(found) == len(names) and len({part.shape[1:] for part in found}) == 1:
+            own[f"layers.{layer}.{ours}.{end}"] = torch.cat(found)
     return own

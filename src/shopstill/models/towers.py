@@ -126,9 +126,10 @@ class TokenTower(nn.Module):
         return torch.cat(out)[torch.argsort(torch.cat(order)).to(ids_NT.device)]
 
 
-_LEVELS = (0.9, 0.6, 0.3, 0.0)
-_SPREAD = 0.15
-_ABSENT = -1.0
+LEVELS = (0.9, 0.6, 0.3, 0.0)
+SPREAD = 0.15
+ABSENT = -1.0
+"""Levels of cosine around which matches are counted, how wide, and the cosine that padding stands for."""
 
 
 class InteractionHead(nn.Module):
@@ -142,7 +143,7 @@ class InteractionHead(nn.Module):
 
     def __init__(self, width: int, lexical: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        read = 2 + len(_LEVELS) + lexical
+        read = 2 + len(LEVELS) + lexical
         self.norm = nn.BatchNorm1d(read)
         self.matched = nn.Linear(read, hidden)
         self.product_of = nn.Linear(width, hidden, bias=False)
@@ -151,7 +152,7 @@ class InteractionHead(nn.Module):
         self.middle = nn.Linear(hidden, hidden)
         self.out = nn.Linear(hidden, 1)
         self.dropout = nn.Dropout(dropout)
-        self.register_buffer("levels", torch.tensor(_LEVELS), persistent=False)
+        self.register_buffer("levels", torch.tensor(LEVELS), persistent=False)
 
     def forward(self, query: Side, product: Side, lexical_BF: Tensor) -> tuple[Tensor, Tensor]:
         """Scores [B] and the last hidden layer [B, hidden]; one query against all products, or one for each."""
@@ -164,10 +165,10 @@ class InteractionHead(nn.Module):
 
     def match(self, query: Side, product: Side) -> Tensor:
         """[B, 2 + levels]: mean and least of the query tokens' best cosines, and their soft counts, weighted."""
-        cosine = _cosines(product.tokens, query.tokens).masked_fill((product.weight == 0).unsqueeze(-1), _ABSENT)
+        cosine = _cosines(product.tokens, query.tokens).masked_fill((product.weight == 0).unsqueeze(-1), ABSENT)
         best = cosine.amax(1)
         away = cosine.unsqueeze(1) - self.levels[:, None, None]
-        counts = torch.exp(away * away * (-0.5 / _SPREAD**2)).sum(2).log1p()
+        counts = torch.exp(away * away * (-0.5 / SPREAD**2)).sum(2).log1p()
         means = (torch.cat([best.unsqueeze(1), counts], 1) * query.weight.unsqueeze(1)).sum(-1)
         worst = best.masked_fill(query.weight == 0, 1.0).amin(-1, keepdim=True)
         return torch.cat([means, worst], -1)

@@ -220,11 +220,11 @@ def _run(path: Path, names: tuple[str, str, str]) -> Iterator[_Row]:
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Lines that are not blank, with their numbers from 1."""
-    line = 0
-    with open(path, encoding="utf-8-sig") as handle:
-        try:
-            for line, text in enumerate(handle, start=1):
-                if text.strip():
-                    yield line, text.strip()
-        except UnicodeDecodeError as cause:
-            raise DataError(f"{path}: line {line + 1}: not UTF-8 ({cause})") from None
+    with open(path, "rb") as handle:
+        for line, raw in enumerate(handle, start=1):
+            try:
+                text = raw.decode("utf-8-sig" if line == 1 else "utf-8").strip()
+            except UnicodeDecodeError as cause:
+                raise DataError(f"{path}: line {line}: not UTF-8 ({cause})") from None
+            if text:
+                yield line, text

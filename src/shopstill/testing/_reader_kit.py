@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,7 +112,7 @@ def into_array(whole: bytes, row: bytes) -> bytes:
     return whole.rstrip()[:-1] + b",\n" + row + b"\n]\n"
 
 
-def table_of(names: list[str], rows: list[list[object]]) -> pa.Table:
+def table_of(names: list[str], rows: Sequence[Sequence[object]]) -> pa.Table:
     """Rows as an Arrow table."""
     return pa.table({name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)})
 

@@ -49,7 +49,7 @@ def esci(folder: Path) -> Sample:
     examples = folder / "shopping_queries_dataset_examples.parquet"
     names = ["product_id", "product_title", "product_description", "product_bullet_point", "product_brand"]
     names += ["product_color", "product_locale"]
-    rows = [
+    rows: list[list[object]] = [
         ["B01", "Red mug", "<p>A mug</p>", "- red", "Acme", "red", "us"],
         ["B01", "Taza roja", None, None, "Acme", None, "es"],
         ["B02", "Blue mug", None, "- blue", None, "blue", "us"],
@@ -131,7 +131,7 @@ def trec(folder: Path) -> Sample:
 
 def icecat(folder: Path) -> Sample:
     """A zipped JSON array and a CSV of ratings."""
-    first = {
+    first: dict[str, object] = {
         "id": "1",
         "name": "X",
         "title": "Xerox X",

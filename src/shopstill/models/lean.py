@@ -1,0 +1,129 @@
+"""The towers' scoring in numpy: at a hundred candidates, a framework's overhead per operation would cost more than the work.
+
+Shapes: ``N`` candidates, ``T`` tokens of a product, ``U`` tokens of the query, ``D`` width, ``H`` hidden units, ``F`` features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from shopstill.models.towers import ABSENT, LEVELS, SPREAD, InteractionHead, Side, TokenTower, TwoTowers
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeanSide:
+    """An encoded text: unit token vectors [U, D], weights [U], pooled unit vector [D]."""
+
+    tokens: np.ndarray
+    weight: np.ndarray
+    pooled: np.ndarray
+
+
+class LeanQuery:
+    """The query tower: its token table in numpy, or its encoder in PyTorch."""
+
+    def __init__(self, tower: TokenTower) -> None:
+        self._tower = tower
+        self._static = isinstance(tower.body, nn.Embedding)
+        if isinstance(tower.body, nn.Embedding):
+            self._table = _numpy(tower.project(tower.body.weight))
+            self._importance = _numpy(tower.importance.weight)[:, 0]
+
+    def __call__(self, ids: np.ndarray) -> LeanSide:
+        """Encode one query's ids, int64 [U]."""
+        if not self._static:
+            side = self._tower.one(torch.from_numpy(ids))
+            return LeanSide(**{name: _numpy(part[0]) for name, part in side._asdict().items()})
+        vectors = self._table[ids]
+        weight = np.exp(self._importance[ids])
+        weight /= weight.sum()
+        pooled = weight @ vectors
+        return LeanSide(
+            tokens=vectors / np.maximum(np.sqrt(np.einsum("ud,ud->u", vectors, vectors)), 1e-12)[:, None],
+            weight=weight,
+            pooled=pooled / max(float(np.sqrt(pooled @ pooled)), 1e-12),
+        )
+
+
+class LeanProducts:
+    """Encoded products, ready for candidates to be taken from; tokens come first, so that sums over them run along rows."""
+
+    def __init__(self, side: Side) -> None:
+        self.pooled_PD = _numpy(side.pooled)
+        self.tokens_TPD = _numpy(side.tokens.transpose(0, 1))
+        self.absent_TP = np.where(_numpy(side.weight.T) == 0, np.float32(ABSENT), np.float32(0))
+        self.tokens_TPD[self.absent_TP != 0] = 0
+
+
+class LeanDot:
+    """The ``dot`` head."""
+
+    def __init__(self, network: TwoTowers) -> None:
+        self._scale, self._bias = float(network.scale), float(network.bias)
+
+    def __call__(self, query: LeanSide, products: LeanProducts, candidates: np.ndarray, _: np.ndarray) -> np.ndarray:
+        """Scores [N]."""
+        return products.pooled_PD[candidates] @ query.pooled * self._scale + self._bias
+
+
+class LeanInteraction:
+    """The ``interaction`` head: its norm folded into the first layer, its soft counts from two exponentials.
+
+    Around equally spaced levels ``l·s`` the counts' terms are ``exp(−(c − l·s)² / 2σ²) = k_l · g · h^l`` with
+    ``g = exp(−c² / 2σ²)``, ``h = exp(c·s / σ²)`` and ``k_l = exp(−(l·s)² / 2σ²)``.
+    """
+
+    def __init__(self, head: InteractionHead) -> None:
+        norm = head.norm
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        self._matched_FH = _numpy((head.matched.weight * scale).T)
+        self._shift_H = _numpy(head.matched.bias + head.matched.weight @ (norm.bias - norm.running_mean * scale))
+        self._product_of_DH = _numpy(head.product_of.weight.T)
+        self._query_DH = _numpy(head.query_alone.weight.T)
+        self._product_DH = _numpy(head.product_alone.weight.T)
+        self._middle_HH, self._middle_H = _numpy(head.middle.weight.T), _numpy(head.middle.bias)
+        self._out_H, self._out = _numpy(head.out.weight[0]), float(head.out.bias)
+        steps = np.arange(len(LEVELS))
+        self._step = LEVELS[-2] - LEVELS[-1]
+        self._factor_L = np.exp(-((steps * self._step) ** 2) / (2 * SPREAD**2)).astype(np.float32)
+
+    def __call__(
+        self, query: LeanSide, products: LeanProducts, candidates: np.ndarray, lexical_NF: np.ndarray
+    ) -> np.ndarray:
+        """Scores [N]."""
+        read = np.concatenate([self.match(query, products, candidates), lexical_NF], axis=1)
+        scaled = (query.pooled * len(query.pooled) ** 0.5)[:, None]
+        hidden = read @ self._matched_FH
+        hidden += products.pooled_PD[candidates] @ (scaled * self._product_of_DH + self._product_DH)
+        hidden += query.pooled @ self._query_DH + self._shift_H
+        hidden = np.maximum(hidden, 0, out=hidden) @ self._middle_HH + self._middle_H
+        return np.maximum(hidden, 0, out=hidden) @ self._out_H + self._out
+
+    def match(self, query: LeanSide, products: LeanProducts, candidates: np.ndarray) -> np.ndarray:
+        """[N, 2 + levels], as ``InteractionHead.match`` gives them."""
+        tokens_TND = products.tokens_TPD.take(candidates, axis=1)
+        longest, count, width = tokens_TND.shape
+        cosine = (tokens_TND.reshape(-1, width) @ query.tokens.T).reshape(longest, count, -1)
+        cosine += products.absent_TP.take(candidates, axis=1)[:, :, None]
+        best = cosine.max(axis=0)
+        growth = np.exp(cosine * np.float32(self._step / SPREAD**2))
+        term = np.exp(np.square(cosine, out=cosine) * np.float32(-0.5 / SPREAD**2))
+        counts = [term.sum(axis=0) * self._factor_L[0]]
+        for factor in self._factor_L[1:]:
+            term *= growth
+            counts.append(term.sum(axis=0) * factor)
+        out = np.empty((count, 2 + len(LEVELS)), np.float32)
+        out[:, 0] = best @ query.weight
+        out[:, 1:-1] = (np.log1p(np.stack(counts[::-1])) @ query.weight).T
+        out[:, -1] = best.min(axis=1)
+        return out
+
+
+def _numpy(values: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(values.detach().float().numpy())

@@ -1,0 +1,96 @@
+"""The figures of a run as Markdown, without a word of its data: for README and benchmarks.
+
+Run as ``python tools/figures.py runs/homedepot``; the run must have been evaluated.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from shopstill.core.errors import ShopstillError
+from shopstill.evaluate.latency import Latency
+from shopstill.evaluate.results import Evaluation, load
+from shopstill.evaluate.significance import Estimate
+
+
+def main(arguments: list[str]) -> int:
+    """Print the tables of each run named."""
+    if not arguments:
+        sys.stderr.write("name a run's folder, such as runs/homedepot\n")
+        return 2
+    for folder in map(Path, arguments):
+        try:
+            sys.stdout.write(tables(folder / "evaluate") + "\n")
+        except (ShopstillError, FileNotFoundError) as fault:
+            sys.stderr.write(f"{folder}: {fault}\n")
+            return 1
+    return 0
+
+
+def tables(folder: Path) -> str:
+    """Quality of every model with intervals, what students keep, differences, and times."""
+    evaluation = load(folder)
+    latency = TypeAdapter(Latency).validate_python(json.loads((folder / "latency.json").read_text(encoding="utf-8")))
+    parts = [_quality(evaluation), _kept(evaluation), _differences(evaluation), _times(latency)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _quality(evaluation: Evaluation) -> str:
+    rows = [
+        [model, *(_said(evaluation.score(model, metric)) for metric in evaluation.metrics)] for model in evaluation.roles
+    ]
+    return _table(["model", *evaluation.metrics], rows)
+
+
+def _said(score: Any) -> str:
+    return "" if score is None else _interval(score.estimate)
+
+
+def _kept(evaluation: Evaluation) -> str:
+    rows = []
+    for student in evaluation.named("student"):
+        found = [evaluation.kept_by(student, metric) for metric in evaluation.metrics]
+        rows.append([student, *("" if k is None or k.headroom is None else _percent(k.headroom) for k in found)])
+    return _table(["kept of the teacher's gain over random", *evaluation.metrics], rows)
+
+
+def _differences(evaluation: Evaluation) -> str:
+    rows = [
+        [f"{c.first} − {c.second}", c.metric, _interval(c.difference, signed=True), f"{c.p_corrected:.4f}"]
+        for c in evaluation.comparisons
+    ]
+    return _table(["difference", "metric", "value", "corrected p"], rows)
+
+
+def _times(latency: Latency) -> str:
+    rows = []
+    for cell in latency.cells:
+        ratio = latency.ratio(cell.contender, cell.candidates, cell.threads)
+        times = "" if ratio is None else f"1/{ratio.times.value:,.0f} [{ratio.times.low:,.0f}, {ratio.times.high:,.0f}]"
+        rows.append([cell.contender, str(cell.candidates), str(cell.threads), f"{cell.p50:.3f}", times])
+    machine = ", ".join(str(v) for v in latency.machine.values())
+    table = _table(["model", "candidates", "threads", "p50 ms", "of the teacher's time"], rows)
+    return f"{table}\n\nMachine: {machine}"
+
+
+def _interval(estimate: Estimate, *, signed: bool = False) -> str:
+    sign = "+" if signed else ""
+    return f"{estimate.value:{sign}.4f} [{estimate.low:{sign}.4f}, {estimate.high:{sign}.4f}]"
+
+
+def _percent(estimate: Estimate) -> str:
+    return f"{estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}]"
+
+
+def _table(heads: list[str], rows: list[list[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) if rows else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -14,12 +14,12 @@ WIDTH, LAYERS, VOCABULARY = 16, 3, 400
 
 
 @pytest.fixture(scope="session")
-def words() -> list[str]:
+def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Titles of a simulated shop, to make a vocabulary and texts from."""
     from shopstill.data.shop import Shop
     from shopstill.data.simulate import Simulate, simulate
 
-    folder = Path(pytest.importorskip("tempfile").mkdtemp())
+    folder = tmp_path_factory.mktemp("words")
     simulate(Simulate(products=200, queries=20, events=0, seed=5), folder)
     titles: list[str] = Shop(folder).read("products", ["title"]).column("title").to_pylist()
     return titles
@@ -40,7 +40,7 @@ def tiny_recipe(tiny_start: Path) -> Callable[..., dict[str, Any]]:
     """Values of a recipe that runs in seconds; keywords replace its parts."""
 
     def values(runs: Path, **changes: Any) -> dict[str, Any]:
-        training = {"epochs": 2, "batch_rows": 16, "learning_rate": 1e-3, "checkpoint_minutes": 0}
+        training = {"epochs": 2, "batch_rows": 16, "learning_rate": 1e-3}
         cross = {"kind": "cross", "start": str(tiny_start), "max_tokens": 24}
         static = {"kind": "static", "start": str(tiny_start), "max_tokens": 16}
         towers = {"kind": "towers", "head": "interaction", "width": 8, "hidden": 8, "query": static, "product": static}

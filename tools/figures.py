@@ -41,9 +41,8 @@ def tables(folder: Path) -> str:
 
 
 def _quality(evaluation: Evaluation) -> str:
-    rows = [
-        [model, *(_said(evaluation.score(model, metric)) for metric in evaluation.metrics)] for model in evaluation.roles
-    ]
+    metrics = evaluation.metrics
+    rows = [[model, *(_said(evaluation.score(model, metric)) for metric in metrics)] for model in evaluation.roles]
     return _table(["model", *evaluation.metrics], rows)
 
 

@@ -24,7 +24,6 @@ from shopstill.losses import LOSSES, check_options
 from shopstill.models.build import Text
 from shopstill.models.cross import Cross
 from shopstill.models.joint import Joint
-from shopstill.models.joint import Joint
 from shopstill.tasks._contest import BM25, TEACHER
 from shopstill.tasks.relevance import Relevance
 from shopstill.teach.mine import Mine

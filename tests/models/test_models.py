@@ -69,10 +69,11 @@ shape = len(texts["queries"]), len(texts["products"])
 query_N, product_N = (part.ravel() for part in np.indices(shape))
 for folder in texts["folders"]:
     model = build.load(Path(folder))
-    index = model.lexical and model.lexical.others(texts["products"])
-    lexical = index and index.pairs(texts["queries"], query_N, product_N)
+    lexical = None
+    if model.lexical is not None:
+        lexical = model.lexical.others(texts["products"]).pairs(texts["queries"], query_N, product_N)
     given = PairTexts(queries=texts["queries"], products=texts["products"], query_N=query_N, product_N=product_N,
-                      lexical_NF=lexical if index else None)
+                      lexical_NF=lexical)
     print(json.dumps(predict(model.network, model.network.feed(model.tokenizer, given)).logits.tolist()))
 """
 
@@ -84,10 +85,8 @@ def test_every_kind_scores_the_same_in_another_process(make: Make, tmp_path: Pat
         expected[kind] = _scores(model)
         build.save(model, tmp_path / str(number))
     asked = {"queries": QUERIES, "products": PRODUCTS, "folders": [str(tmp_path / str(n)) for n in range(len(KINDS))]}
-    code = _LOAD.replace("lexical = index and index.pairs", "lexical = index is not None and index.pairs")
-    code = code.replace("lexical if index else None", "lexical if index is not None else None")
     done = subprocess.run(
-        [sys.executable, "-c", code], input=json.dumps(asked), capture_output=True, text=True, check=False
+        [sys.executable, "-c", _LOAD], input=json.dumps(asked), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     for kind, line in zip(KINDS, done.stdout.splitlines(), strict=True):

@@ -165,7 +165,8 @@ def _mean(total: Floats) -> Floats:
 
 
 def _root_mean(total: Floats) -> Floats:
-    return np.asarray(np.sqrt(_mean(total)), dtype=np.float64)
+    # Sums that should be 0 may come out a hair below it.
+    return np.asarray(np.sqrt(np.maximum(_mean(total), 0)), dtype=np.float64)
 
 
 def _over(part: Floats, whole: Floats) -> Floats:

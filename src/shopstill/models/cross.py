@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from shopstill.core.config import config
 from shopstill.data.tokens import TextTokenizer
-from shopstill.models.encoder import EncoderConfig, pieces
+from shopstill.models.encoder import EncoderConfig
 from shopstill.models.foreign import AnyEncoder
 from shopstill.models.pairs import JoinedFeed, PairTexts
 from shopstill.types import Signals
@@ -71,7 +71,7 @@ class CrossEncoder(nn.Module):
             logits [B] (one output) or [B, K], and the feature ``pooled`` [B, ·]: what the head reads.
         """
         start_B = torch.cumsum(length_B, 0) - length_B
-        order = pieces(length_B.cpu())
+        order = self.encoder.pieces(length_B.cpu())
         found = []
         for rows in (r.to(ids_S.device) for r in order):
             length, second = length_B[rows], second_B[rows]

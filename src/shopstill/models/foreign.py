@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from shopstill.core.errors import ConfigError, require
-from shopstill.models.encoder import Encoder, EncoderConfig
+from shopstill.models.encoder import Encoder, EncoderConfig, pieces
 
 
 class ForeignEncoder(nn.Module):
@@ -70,6 +70,10 @@ class ForeignEncoder(nn.Module):
             inputs["token_type_ids"] = (places >= second_B[:, None]).long()
         states: Tensor = self.model(**inputs).last_hidden_state
         return states[:, :1] if first_only else states
+
+    def pieces(self, length_B: Tensor) -> list[Tensor]:
+        """Rows to run together, hardly anything of them padding."""
+        return pieces(length_B)
 
 
 AnyEncoder = Encoder | ForeignEncoder

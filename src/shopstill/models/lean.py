@@ -1,6 +1,7 @@
-"""The towers' scoring in numpy: at a hundred candidates, a framework's overhead per operation would cost more than the work.
+"""The towers' scoring in numpy: at a hundred candidates, a framework's overhead would cost more than the work.
 
-Shapes: ``N`` candidates, ``T`` tokens of a product, ``U`` tokens of the query, ``D`` width, ``H`` hidden units, ``F`` features.
+Shapes: ``N`` candidates, ``T`` tokens of a product, ``U`` tokens of the query, ``D`` width, ``H`` hidden units, ``F``
+features.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class LeanQuery:
 
 
 class LeanProducts:
-    """Encoded products, ready for candidates to be taken from; tokens come first, so that sums over them run along rows."""
+    """Encoded products to take candidates from; tokens come first, so that sums over them run along rows."""
 
     def __init__(self, side: Side) -> None:
         self.pooled_PD = _numpy(side.pooled)

@@ -19,7 +19,6 @@ from torch.nn import functional as F
 
 from shopstill.core.config import config
 from shopstill.data.tokens import TextTokenizer
-from shopstill.models.encoder import pieces
 from shopstill.models.foreign import AnyEncoder
 from shopstill.models.pairs import ApartFeed, PairTexts
 from shopstill.types import Signals
@@ -117,7 +116,8 @@ class TokenTower(nn.Module):
 
     def _encode(self, ids_NT: Tensor, mask_NT: Tensor, length_N: Tensor) -> Tensor:
         """The encoder's states, run in pieces of like length and put back into one rectangle."""
-        out, order = [], pieces(length_N.cpu())
+        assert not isinstance(self.body, nn.Embedding)
+        out, order = [], self.body.pieces(length_N.cpu())
         for rows in (r.to(ids_NT.device) for r in order):
             longest = int(length_N[rows].max())
             mask = mask_NT[rows, :longest]

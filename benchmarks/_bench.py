@@ -24,6 +24,7 @@ from shopstill.data.ingest import ingest
 from shopstill.data.readers.homedepot import HomeDepot
 from shopstill.data.shop import Shop
 from shopstill.data.simulate import Simulate, simulate
+from shopstill.models.pairs import PairTexts
 
 RESULTS = Path(__file__).parent / "results"
 DATA = Path(os.environ.get("SHOPSTILL_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -41,6 +42,12 @@ class Judged:
 
     def __len__(self) -> int:
         return len(self.queries)
+
+    def texts(self) -> PairTexts:
+        """The same with each text held once."""
+        queries, query_N = np.unique(np.array(self.queries, dtype=object), return_inverse=True)
+        products, product_N = np.unique(np.array(self.products, dtype=object), return_inverse=True)
+        return PairTexts(queries=queries.tolist(), products=products.tolist(), query_N=query_N, product_N=product_N)
 
     def first(self, pairs: int) -> Judged:
         """The first so many of them."""

@@ -33,7 +33,6 @@ from benchmarks._bench import Judged, Variant, in_turn, judged, publish, ratio, 
 from shopstill.core.hardware import cores
 from shopstill.models import build
 from shopstill.models.cross import Cross
-from shopstill.models.pairs import PairTexts
 from shopstill.models.pretrained import locate
 from shopstill.models.towers import Static, Towers, Transformer
 from shopstill.train.batches import Examples
@@ -97,8 +96,7 @@ def ours(case: Case, data: Judged) -> Callable[[], Any]:
     numbers = np.arange(len(data))
 
     def work() -> None:
-        pairs = PairTexts(queries=data.queries, products=data.products, query_N=numbers, product_N=numbers)
-        feed = model.network.feed(model.tokenizer, pairs)
+        feed = model.network.feed(model.tokenizer, data.texts())
         examples = Examples(feed=feed, target_N=data.grade_N, group_N=numbers, teacher_N=data.grade_N)
         objective = Objective([Term(loss="score_mse")])
         with TemporaryDirectory() as folder:

@@ -82,7 +82,7 @@ def test_a_run_makes_every_stage(finished: tuple[Path, list[Artifact]]) -> None:
 def test_a_run_learns_from_the_labels(finished: tuple[Path, list[Artifact]]) -> None:
     _, made = finished
     labels = next(a for a in made if a.kind == "label")
-    table = pq.read_table(labels.path / pipeline.PAIRS)
+    table = pq.read_table(labels.path / PAIRS)
     counts = labels.measurements
     assert table.num_rows == counts["labelled"] == counts["judged"] + counts["mined"]
     assert table.column("grade").null_count == counts["mined"] > 0
@@ -186,7 +186,7 @@ def test_several_teachers_are_one(tmp_path: Path, tiny_recipe: Values) -> None:
     made = pipeline.run(build(Recipe, {**values, "teacher": {"kind": "ensemble", "members": [member, member]}}), "label")
     held = teachers.load(made[1].path)
     assert len(held.members) == 2
-    table = pq.read_table(made[2].path / pipeline.PAIRS).slice(0, 20)
+    table = pq.read_table(made[2].path / PAIRS).slice(0, 20)
     shop = Shop(made[0].path / "shop")
     query = dict(zip(*(c.to_pylist() for c in shop.read("queries", ["query_id", "text"]).columns), strict=True))
     title = dict(zip(*(c.to_pylist() for c in shop.read("products", ["product_id", "title"]).columns), strict=True))
@@ -219,7 +219,7 @@ def test_scores_made_elsewhere_are_a_teacher(
     fast = {"fast": tiny_recipe(runs)["students"]["fast"]}
     values = tiny_recipe(runs, teacher={"kind": "scores", "path": str(path)}, students=fast)
     assert _made_anew(caplog, values) == ["teach", "label", "student/fast", "twin/fast", "evaluate", "report"]
-    table = pq.read_table(runs / "tiny" / "label" / pipeline.PAIRS)
+    table = pq.read_table(runs / "tiny" / "label" / PAIRS)
     assert table.column("logit").to_pylist() == table.column("grade").to_pylist(), "mined pairs have no score"
     found = load_evaluation(runs / "tiny" / "evaluate")
     score = found.score("teacher", "ndcg@10")
@@ -292,7 +292,7 @@ def test_an_interrupted_stage_leaves_what_was_made(runs: Path, tiny_recipe: Valu
 
 def test_the_tables_of_a_label_artifact_have_a_fixed_schema(finished: tuple[Path, list[Artifact]]) -> None:
     labels = next(a for a in finished[1] if a.kind == "label")
-    assert pq.read_schema(labels.path / pipeline.PAIRS).remove_metadata() == pa.schema(
+    assert pq.read_schema(labels.path / PAIRS).remove_metadata() == pa.schema(
         [
             ("query_id", pa.string()),
             ("product_id", pa.string()),

@@ -197,8 +197,10 @@ def _term_faults(terms: tuple[Term, ...], taught: bool) -> Iterator[str]:
         spec = LOSSES.module(term.loss).SPEC
         if spec.against == "teacher" and not taught:
             yield f"{term.loss} compares with a teacher, but there is none here; use a loss of the target"
-        elif spec.takes in ("features", "attention"):
-            yield f"{term.loss} compares {spec.takes}, but the labels hold logits alone; use a loss of logits or scores"
+        elif spec.takes == "attention":
+            yield f"{term.loss} compares attention, which the label store lacks; use a loss of features or scores"
+        elif spec.takes == "features" and term.tap is None:
+            yield f"{term.loss} compares features; name which with tap, such as tap: pooled"
 
 
 def _name_faults(recipe: Recipe) -> Iterator[str]:

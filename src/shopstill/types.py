@@ -90,6 +90,7 @@ class Term:
         until: share of the training after which the factor has gone to ``then`` in a straight line; constant when null.
         then: the factor at ``until`` and after.
         tap: which named feature it compares, for losses of features and attention; logits otherwise.
+            ``hidden:pooled`` is the student's ``hidden`` against the teacher's ``pooled``.
         options: keyword arguments of the loss, such as ``{"temperature": 2.0}``.
     """
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class Ragged:
         [2, 0, 1]
         """
         length = np.fromiter((len(r) for r in rows), np.int32, len(rows))
-        flat = np.fromiter((i for r in rows for i in r), np.int32, int(length.sum()))
+        flat = np.fromiter(chain.from_iterable(rows), np.int32, int(length.sum()))
         return Ragged(ids_S=flat, start_N=_starts(length), length_N=length)
 
 
@@ -100,21 +101,22 @@ class TextTokenizer:
             product_N: which product each pair has.
             limit: tokens a row, at most.
         """
-        specials = 4 if self.doubled else 3
-        room = limit - specials
-        if room < 2:
-            raise DataError(f"a limit of {limit} tokens leaves no room for a pair; use at least {specials + 2}")
-        left = np.maximum(room - products.length_N[product_N], room // 2)
-        q_len = np.minimum(queries.length_N[query_N], left).astype(np.int32)
-        p_len = np.minimum(products.length_N[product_N], room - q_len)
-        length = (q_len + p_len + specials).astype(np.int32)
+        q_len, p_len = self._kept(queries.length_N[query_N], products.length_N[product_N], limit)
+        length = q_len + p_len + self._specials
         start = _starts(length)
         ids = np.full(int(length.sum()), self.part, np.int32)
         ids[start] = self.begin
         ids[_spans(start + 1, q_len)] = queries.ids_S[_spans(queries.start_N[query_N], q_len)]
-        second = q_len + specials - 1
+        second = q_len + self._specials - 1
         ids[_spans(start + second, p_len)] = products.ids_S[_spans(products.start_N[product_N], p_len)]
-        return Pairs(rows=Ragged(ids_S=ids, start_N=start, length_N=length), second_N=second.astype(np.int32))
+        return Pairs(rows=Ragged(ids_S=ids, start_N=start, length_N=length), second_N=second)
+
+    def pair_lengths(
+        self, queries: Ragged, products: Ragged, query_N: np.ndarray, product_N: np.ndarray, limit: int
+    ) -> np.ndarray:
+        """Tokens of each row that ``pairs`` would make, int32."""
+        q_len, p_len = self._kept(queries.length_N[query_N], products.length_N[product_N], limit)
+        return q_len + p_len + self._specials
 
     def singles(self, texts: Ragged, text_N: np.ndarray, limit: int) -> Ragged:
         """Rows ``begin text part``, at most ``limit`` tokens."""
@@ -135,6 +137,18 @@ class TextTokenizer:
         """Whether the same ids stand for the same tokens."""
         mine, theirs = self._tokenizer.get_vocab(), other._tokenizer.get_vocab()
         return bool(mine == theirs)
+
+    @property
+    def _specials(self) -> int:
+        return 4 if self.doubled else 3
+
+    def _kept(self, query_N: np.ndarray, product_N: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+        """How many tokens of each query and product stay, int32, of as many as they have."""
+        room = limit - self._specials
+        if room < 2:
+            raise DataError(f"a limit of {limit} tokens leaves no room for a pair; use at least {self._specials + 2}")
+        q_len = np.minimum(query_N, np.maximum(room - product_N, room // 2)).astype(np.int32)
+        return q_len, np.minimum(product_N, room - q_len).astype(np.int32)
 
     def _special(self, *names: str) -> int:
         for name in names:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shopstill.data.tokens import Pairs, Ragged, TextTokenizer
+from shopstill.data.tokens import Ragged, TextTokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,36 +41,40 @@ class JoinedFeed:
     """Pairs joined into one row each, for a cross-encoder. ``cost_N`` is the tokens of each row."""
 
     def __init__(self, tokenizer: TextTokenizer, pairs: PairTexts, limit: int) -> None:
-        queries, products = tokenizer.encode(pairs.queries), tokenizer.encode(pairs.products)
-        self._pairs: Pairs = tokenizer.pairs(queries, products, pairs.query_N, pairs.product_N, limit)
-        self.cost_N = self._pairs.rows.length_N
+        self._tokenizer, self._limit = tokenizer, limit
+        self._queries, self._query_N = _tokens(tokenizer, pairs.queries, pairs.query_N)
+        self._products, self._product_N = _tokens(tokenizer, pairs.products, pairs.product_N)
+        self.cost_N = tokenizer.pair_lengths(self._queries, self._products, self._query_N, self._product_N, limit)
 
     def __len__(self) -> int:
         return len(self.cost_N)
 
     def inputs(self, rows: np.ndarray) -> dict[str, Tensor]:
         """``ids_S``, ``length_B`` and ``second_B`` of some rows."""
-        taken = self._pairs.rows.take(rows)
-        return {**_ragged("", taken, "B"), "second_B": torch.from_numpy(self._pairs.second_N[rows]).long()}
+        query_B, product_B = self._query_N[rows], self._product_N[rows]
+        joined = self._tokenizer.pairs(self._queries, self._products, query_B, product_B, self._limit)
+        return {**_ragged("", joined.rows, "B"), "second_B": torch.from_numpy(joined.second_N).long()}
 
 
 class ApartFeed:
     """Pairs whose sides are read apart: a batch holds each of its queries and products once."""
 
     def __init__(self, tokenizer: TextTokenizer, pairs: PairTexts, limits: tuple[int, int]) -> None:
-        self._queries = _single(tokenizer, pairs.queries, limits[0])
-        self._products = _single(tokenizer, pairs.products, limits[1])
-        self._pairs = pairs
-        self.cost_N = self._products.length_N[pairs.product_N]
+        queries, self._query_N = _tokens(tokenizer, pairs.queries, pairs.query_N)
+        products, self._product_N = _tokens(tokenizer, pairs.products, pairs.product_N)
+        self._queries = tokenizer.singles(queries, np.arange(len(queries)), limits[0])
+        self._products = tokenizer.singles(products, np.arange(len(products)), limits[1])
+        self._lexical_NF = pairs.lexical_NF
+        self.cost_N = self._products.length_N[self._product_N]
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self.cost_N)
 
     def inputs(self, rows: np.ndarray) -> dict[str, Tensor]:
         """Distinct queries and products of some rows, which of them each row has, and its lexical features."""
-        query_Q, query_B = np.unique(self._pairs.query_N[rows], return_inverse=True)
-        product_P, product_B = np.unique(self._pairs.product_N[rows], return_inverse=True)
-        lexical = self._pairs.lexical_NF
+        query_Q, query_B = np.unique(self._query_N[rows], return_inverse=True)
+        product_P, product_B = np.unique(self._product_N[rows], return_inverse=True)
+        lexical = self._lexical_NF
         return {
             **_ragged("query_", self._queries.take(query_Q), "Q"),
             **_ragged("product_", self._products.take(product_P), "P"),
@@ -80,8 +84,10 @@ class ApartFeed:
         }
 
 
-def _single(tokenizer: TextTokenizer, texts: Sequence[str], limit: int) -> Ragged:
-    return tokenizer.singles(tokenizer.encode(texts), np.arange(len(texts)), limit)
+def _tokens(tokenizer: TextTokenizer, texts: Sequence[str], text_N: np.ndarray) -> tuple[Ragged, np.ndarray]:
+    """The texts that some pair has, tokenised, and which of these each pair has."""
+    used, place_N = np.unique(text_N, return_inverse=True)
+    return tokenizer.encode([texts[i] for i in used.tolist()]), place_N
 
 
 def _ragged(prefix: str, rows: Ragged, legend: str) -> dict[str, Tensor]:

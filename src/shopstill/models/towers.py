@@ -95,12 +95,20 @@ class TokenTower(nn.Module):
 
     def forward(self, ids_S: Tensor, length_N: Tensor) -> Side:
         """Texts given end to end."""
-        start = torch.cumsum(length_N, 0) - length_N
-        place = torch.arange(int(length_N.max()), device=ids_S.device)
-        mask = place < length_N[:, None]
-        ids = (ids_S[(start[:, None] + place).clamp(max=len(ids_S) - 1)] * mask).long()
+        ids, mask = _rectangle(ids_S, length_N)
         hidden = self.body(ids) if isinstance(self.body, nn.Embedding) else self._encode(ids, mask, length_N)
         return self._side(ids, hidden, mask)
+
+    def pool(self, ids_S: Tensor, length_N: Tensor) -> Tensor:
+        """Their pooled vectors [·, D] alone, averaged before they are projected: no vector is made for each token."""
+        ids, mask = _rectangle(ids_S, length_N)
+        weight = self._weight(ids, mask)
+        if isinstance(self.body, nn.Embedding):
+            start = torch.cumsum(length_N, 0) - length_N
+            mean = F.embedding_bag(ids_S, self.body.weight, start, mode="sum", per_sample_weights=weight[mask])
+        else:
+            mean = (weight.unsqueeze(1) @ self._encode(ids, mask, length_N)).squeeze(1)
+        return F.normalize(self.project(mean), dim=-1)
 
     def one(self, ids_T: Tensor) -> Side:
         """A single text, without what several need."""
@@ -108,11 +116,13 @@ class TokenTower(nn.Module):
         return self._side(ids, self.body(ids), None)
 
     def _side(self, ids_NT: Tensor, hidden: Tensor, mask_NT: Tensor | None) -> Side:
-        vectors = self.project(hidden)
-        weight = self.importance(ids_NT).squeeze(-1)
-        weight = weight.softmax(-1) if mask_NT is None else weight.masked_fill(~mask_NT, -torch.inf).softmax(-1)
+        vectors, weight = self.project(hidden), self._weight(ids_NT, mask_NT)
         pooled = F.normalize((weight.unsqueeze(1) @ vectors).squeeze(1), dim=-1)
         return Side(F.normalize(vectors, dim=-1), weight, pooled)
+
+    def _weight(self, ids_NT: Tensor, mask_NT: Tensor | None) -> Tensor:
+        weight = self.importance(ids_NT).squeeze(-1)
+        return weight.softmax(-1) if mask_NT is None else weight.masked_fill(~mask_NT, -torch.inf).softmax(-1)
 
     def _encode(self, ids_NT: Tensor, mask_NT: Tensor, length_N: Tensor) -> Tensor:
         """The encoder's states, run in pieces of like length and put back into one rectangle."""
@@ -124,6 +134,14 @@ class TokenTower(nn.Module):
             states = self.body(ids_NT[rows, :longest], None if bool(mask.all()) else mask)
             out.append(F.pad(states, (0, 0, 0, ids_NT.shape[1] - longest)))
         return torch.cat(out)[torch.argsort(torch.cat(order)).to(ids_NT.device)]
+
+
+def _rectangle(ids_S: Tensor, length_N: Tensor) -> tuple[Tensor, Tensor]:
+    """Ids [·, T] of texts given end to end, and where they stand."""
+    start = torch.cumsum(length_N, 0) - length_N
+    place = torch.arange(int(length_N.max()), device=ids_S.device)
+    mask = place < length_N[:, None]
+    return (ids_S[(start[:, None] + place).clamp(max=len(ids_S) - 1)] * mask).long(), mask
 
 
 LEVELS = (0.9, 0.6, 0.3, 0.0)
@@ -217,6 +235,10 @@ class TwoTowers(nn.Module):
         Returns:
             logits [B]; features ``query`` and ``product`` [B, D]: the pooled vectors.
         """
+        if self.config.head == "dot":
+            query_BD = self.query.pool(query_ids_S, query_length_Q).index_select(0, query_B)
+            product_BD = self.product.pool(product_ids_S, product_length_P).index_select(0, product_B)
+            return self._compare(query_BD, product_BD)
         query = self.query(query_ids_S, query_length_Q).take(query_B)
         product = self.product(product_ids_S, product_length_P).take(product_B)
         return self.score(query, product, lexical_BF)
@@ -227,9 +249,11 @@ class TwoTowers(nn.Module):
 
     def score(self, query: Side, product: Side, lexical_BF: Tensor) -> Signals:
         """Score encoded pairs; one query may stand against all products, or one for each."""
-        features = {"query": query.pooled, "product": product.pooled}
-        if self.config.head == "interaction":
-            logits, hidden = self.head(query, product, lexical_BF)
-            return Signals(logits=logits, features={**features, "hidden": hidden})
-        cosine = (query.pooled * product.pooled).sum(-1)
-        return Signals(logits=cosine * self.scale + self.bias, features=features)
+        if self.config.head == "dot":
+            return self._compare(query.pooled, product.pooled)
+        logits, hidden = self.head(query, product, lexical_BF)
+        return Signals(logits=logits, features={"query": query.pooled, "product": product.pooled, "hidden": hidden})
+
+    def _compare(self, query_BD: Tensor, product_BD: Tensor) -> Signals:
+        cosine = (query_BD * product_BD).sum(-1)
+        return Signals(logits=cosine * self.scale + self.bias, features={"query": query_BD, "product": product_BD})

@@ -6,7 +6,7 @@ Shapes: ``N`` test pairs.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,7 +70,7 @@ class Lineup:
 class Answer:
     """A contender: one query against so many candidates, from text to scores, everything about products done ahead."""
 
-    model: Ahead
+    models: tuple[Ahead, ...]
     queries: list[str]
     products: int
     note: str
@@ -84,17 +84,21 @@ class Answer:
 
         def call() -> object:
             state["at"] = (state["at"] + 1) % len(self.queries)
-            return self.model.score(self.queries[state["at"]], chosen[state["at"]])
+            place = state["at"]
+            return sum(model.score(self.queries[place], chosen[place]) for model in self.models)
 
         return call
 
 
-def time_models(catalogue: Catalogue, models: Mapping[str, TextModel], timing: Timing) -> Latency:
-    """Time models on test queries and products, interleaved in one run; ratios are against the teacher, if any."""
+def time_models(catalogue: Catalogue, models: Mapping[str, Sequence[TextModel]], timing: Timing) -> Latency:
+    """Time models, or ensembles of several, on test queries and products, interleaved in one run.
+
+    Ratios are against the teacher, where there is one.
+    """
     test = catalogue.judged("test")
     queries = [catalogue.queries[q] for q in np.unique(test.query_N)[:_QUERIES]]
     products = [catalogue.products[p] for p in np.unique(test.product_N)[:_PRODUCTS]]
-    contenders = {name: _contender(model, queries, products) for name, model in models.items()}
+    contenders = {name: _contender(those, queries, products) for name, those in models.items()}
     before = torch.get_num_threads()
     try:
         return measure(contenders, timing, reference=TEACHER if TEACHER in models else None)
@@ -102,11 +106,12 @@ def time_models(catalogue: Catalogue, models: Mapping[str, TextModel], timing: T
         torch.set_num_threads(before)
 
 
-def _contender(model: TextModel, queries: list[str], products: list[str]) -> Answer:
-    joined = not isinstance(model.network, TwoTowers)
+def _contender(models: Sequence[TextModel], queries: list[str], products: list[str]) -> Answer:
+    joined = not all(isinstance(model.network, TwoTowers) for model in models)
     note = (
         "query tokenised, joined with titles tokenised ahead, every pair read in PyTorch"
         if joined
         else "query tokenised and encoded in PyTorch; products encoded ahead of time"
     )
-    return Answer(model=ahead(model, products), queries=queries, products=len(products), note=note)
+    done = tuple(ahead(model, products) for model in models)
+    return Answer(models=done, queries=queries, products=len(products), note=note)

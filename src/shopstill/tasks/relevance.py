@@ -29,7 +29,7 @@ from shopstill.evaluate.slices import by_candidates, by_frequency, by_length, se
 from shopstill.evaluate.statistic import statistic
 from shopstill.models.build import TextModel
 from shopstill.models.pairs import PairTexts
-from shopstill.train.batches import Examples
+from shopstill.train.batches import Examples, Rows
 from shopstill.train.predict import predict
 
 Part = Literal["train", "valid", "test"]
@@ -166,7 +166,15 @@ class Catalogue:
             lexical_NF=lexical,
         )
 
-    def examples(self, pairs: Pairs, model: TextModel, teacher_N: np.ndarray | None, *, grouped: bool) -> Examples:
+    def examples(
+        self,
+        pairs: Pairs,
+        model: TextModel,
+        teacher_N: np.ndarray | None,
+        *,
+        grouped: bool,
+        features: Mapping[str, Rows] | None = None,
+    ) -> Examples:
         """A training set for a model, targets from 0 to 1; whole queries to a batch where ``grouped``, else pairs."""
         low, high = self.grades
         return Examples(
@@ -174,6 +182,7 @@ class Catalogue:
             target_N=((pairs.grade_N - low) / max(high - low, 1e-9)).astype(np.float32),
             group_N=pairs.query_N if grouped else np.arange(len(pairs)),
             teacher_N=teacher_N,
+            features=features,
         )
 
     def scores(self, pairs: Pairs, model: TextModel, what: str = "") -> np.ndarray:

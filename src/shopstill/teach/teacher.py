@@ -44,16 +44,24 @@ class Teacher:
             [[file_sha256(m.tokenizer.path), getattr(m.network.config, "max_tokens", 0)] for m in self.members]
         )
 
-    def score(self, pairs: PairTexts, what: str = "") -> np.ndarray:
-        """Logits [N] of pairs: the mean over members."""
-        scores = [predict(m.network, m.network.feed(m.tokenizer, pairs), what=what).logits for m in self.members]
-        return np.asarray(np.mean(scores, axis=0), dtype=np.float32)
+    def answer(
+        self, queries: Sequence[str], products: Sequence[str], taps: tuple[str, ...] = ()
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Logits [N] of N query texts with N product texts, the mean over members, and the first member's features.
 
-    def answer(self, queries: Sequence[str], products: Sequence[str]) -> np.ndarray:
-        """Logits [N] of N query texts with N product texts."""
+        Raises:
+            ConfigError: the teacher has no feature of a name in ``taps``.
+        """
         asked, query_N = _distinct(queries)
         known, product_N = _distinct(products)
-        return self.score(PairTexts(queries=asked, products=known, query_N=query_N, product_N=product_N))
+        pairs = PairTexts(queries=asked, products=known, query_N=query_N, product_N=product_N)
+        outputs = [predict(m.network, m.network.feed(m.tokenizer, pairs), taps=taps) for m in self.members]
+        logits = np.asarray(np.mean([o.logits for o in outputs], axis=0), np.float32)
+        return logits, {tap: np.asarray(outputs[0].features[tap], np.float16) for tap in taps}
+
+    def widths(self, taps: tuple[str, ...]) -> dict[str, int]:
+        """How wide each feature is."""
+        return {tap: values.shape[-1] for tap, values in self.answer(["a"], ["a"], taps)[1].items()}
 
 
 def _distinct(texts: Sequence[str]) -> tuple[list[str], np.ndarray]:

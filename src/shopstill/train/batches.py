@@ -28,6 +28,12 @@ class Feed(Protocol):
         ...
 
 
+class Rows(Protocol):
+    """Values of N rows, of which some can be read: an array, or something that lies on disk."""
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Examples:
     """A training set: a feed with the truth and the teacher's outputs beside it.
@@ -45,7 +51,7 @@ class Examples:
     target_N: np.ndarray
     group_N: np.ndarray
     teacher_N: np.ndarray | None = None
-    features: Mapping[str, np.ndarray] | None = None
+    features: Mapping[str, Rows] | None = None
     weight_N: np.ndarray | None = None
 
     def __post_init__(self) -> None:

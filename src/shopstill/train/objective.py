@@ -35,6 +35,11 @@ class Objective(nn.Module):
         return any(spec.against == "teacher" for spec in self._specs)
 
     @property
+    def taps(self) -> tuple[str, ...]:
+        """The teacher's features that it compares with."""
+        return tuple(sorted({_sides(term.tap)[1] for term in self.terms if term.tap is not None}))
+
+    @property
     def grouped(self) -> bool:
         """True where some term compares rows within a group, so that whole groups must be in a batch."""
         return any(spec.grouped for spec in self._specs)
@@ -44,8 +49,9 @@ class Objective(nn.Module):
         for term, spec in zip(self.terms, self._specs, strict=True):
             if spec.takes == "features" and term.tap and term.loss in ("hint", "cosine", "info_nce"):
                 ours, theirs = _feature(student, term.tap, "student"), _feature(teacher, term.tap, "teacher")
-                if ours.shape[-1] != theirs.shape[-1] and term.tap not in self.projections:
-                    self.projections[term.tap] = nn.Linear(ours.shape[-1], theirs.shape[-1], bias=False)
+                name = _key(term.tap)
+                if ours.shape[-1] != theirs.shape[-1] and name not in self.projections:
+                    self.projections[name] = nn.Linear(ours.shape[-1], theirs.shape[-1], bias=False)
 
     def forward(self, student: Signals, batch: Batch, done: float = 0.0) -> tuple[Tensor, dict[str, float]]:
         """The weighted sum, and each term's own value, unweighted.
@@ -73,7 +79,7 @@ class Objective(nn.Module):
         else:
             assert term.tap is not None and batch.teacher is not None
             ours = _feature(student, term.tap, "student")
-            ours = self.projections[term.tap](ours) if term.tap in self.projections else ours
+            ours = self.projections[_key(term.tap)](ours) if _key(term.tap) in self.projections else ours
             found = [ours, _feature(batch.teacher, term.tap, "teacher")]
         return [*found, batch.group] if spec.grouped else found
 
@@ -84,6 +90,18 @@ class Objective(nn.Module):
 
 def _feature(signals: Signals, tap: str, side: Literal["student", "teacher"]) -> Tensor:
     features: Mapping[str, Tensor] = signals.features
-    if tap not in features:
-        raise ConfigError(f"objective: the {side} has no feature {tap!r}: {nearest(tap, features)}")
-    return features[tap]
+    name = _sides(tap)[side == "teacher"]
+    if name not in features:
+        raise ConfigError(f"objective: the {side} has no feature {name!r}: {nearest(name, features)}")
+    return features[name]
+
+
+def _sides(tap: str) -> tuple[str, str]:
+    """The student's and the teacher's name of a feature: ``pooled`` of both, or ``hidden:pooled``."""
+    ours, _, theirs = tap.partition(":")
+    return ours, theirs or ours
+
+
+def _key(tap: str) -> str:
+    """A tap as a module's name."""
+    return tap.replace(":", "_to_")

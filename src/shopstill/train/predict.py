@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from shopstill.core.errors import ConfigError, nearest
 from shopstill.core.progress import progress
 from shopstill.train.batches import Feed, sorted_chunks
+from shopstill.types import Signals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ def predict(model: nn.Module, feed: Feed, *, rows: int = 256, what: str = "", ta
             order.append(piece)
             logits.append(signals.logits.float().cpu().numpy())
             for tap in taps:
-                features[tap].append(signals.features[tap].float().cpu().numpy())
+                features[tap].append(_feature(signals, tap))
             if bar:
                 bar.advance(len(piece))
     back = np.argsort(np.concatenate(order)) if order else np.zeros(0, np.int64)
@@ -50,3 +52,9 @@ def predict(model: nn.Module, feed: Feed, *, rows: int = 256, what: str = "", ta
         logits=np.concatenate(logits)[back] if logits else np.zeros(0, np.float32),
         features={tap: np.concatenate(parts)[back] for tap, parts in features.items() if parts},
     )
+
+
+def _feature(signals: Signals, tap: str) -> np.ndarray:
+    if tap not in signals.features:
+        raise ConfigError(f"tap {tap!r}: the model has no such feature; {nearest(tap, signals.features)}")
+    return np.asarray(signals.features[tap].float().cpu().numpy())

@@ -1,0 +1,94 @@
+"""What the stages of teacher and students do: train them, and ask the teacher."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from shopstill.core.artifact import Artifact
+from shopstill.models import build
+from shopstill.models.build import TextModel
+from shopstill.pipeline.flow import PAIRS, QUERIES, STORE, Part, Run
+from shopstill.recipe import CrossTeacher, ScoresTeacher, Student
+from shopstill.tasks.relevance import Pairs
+from shopstill.teach import teacher as teachers
+from shopstill.teach.features import StoredFeature
+from shopstill.teach.label import Pairs as Labelled
+from shopstill.teach.label import label as label_pairs
+from shopstill.teach.scores_file import match, scores_file
+from shopstill.teach.store import Keys, LabelStore
+from shopstill.train.fit import fit
+from shopstill.train.objective import Objective
+
+log = logging.getLogger(__name__)
+
+
+def train_teacher(flow: Run, wanted: CrossTeacher, work: Path, seed: int) -> tuple[TextModel, dict[str, Any]]:
+    """A cross-encoder fine-tuned on the training grades, or as it is; with its history."""
+    model = build.create(wanted.model, None, seed)
+    if wanted.training is None:
+        return model, {}
+    objective = Objective(wanted.objective)
+    pairs = flow.catalogue.judged("train")
+    examples = flow.catalogue.examples(pairs, model, None, grouped=objective.grouped)
+    judge = flow.catalogue.validation(model, flow.recipe.judging)
+    history = fit(model.network, examples, objective, wanted.training, judge=judge, folder=work, seed=seed)
+    return model, asdict(history)
+
+
+def train_student(
+    flow: Run, wanted: Student, part: Part, teacher: Artifact, labels: Artifact, work: Path
+) -> tuple[TextModel, dict[str, Any]]:
+    """One student, or its twin."""
+    catalogue, recipe = flow.catalogue, flow.recipe
+    own = teacher.path / teachers.MEMBERS / "0"
+    model = build.create(wanted.model, own if own.exists() else None, recipe.seed)
+    if model.network.lexical:
+        model = replace(model, lexical=catalogue.lexical.others([]))
+    table = pq.read_table(labels.path / PAIRS)
+    catalogue.know(pq.read_table(labels.path / QUERIES))
+    objective = Objective(wanted.objective if part == "student" else wanted.twin)
+    pairs, logit_N, training = catalogue.pairs(table), table.column("logit").to_numpy(), wanted.training
+    if part == "twin":
+        judged = catalogue.judged("train")
+        training = replace(training, epochs=max(1, round(training.epochs * len(pairs) / len(judged))))
+        pairs, logit_N = judged, None
+    features = None
+    if objective.taps:
+        store, keys = labelled(flow, teacher, pairs, objective.taps)
+        features = {tap: StoredFeature(store, store.locate(keys), tap) for tap in objective.taps}
+    examples = catalogue.examples(pairs, model, logit_N, grouped=objective.grouped, features=features)
+    judge = catalogue.validation(model, recipe.judging)
+    history = fit(model.network, examples, objective, training, judge=judge, folder=work, seed=recipe.seed)
+    return model, asdict(history)
+
+
+def teacher_scores(flow: Run, teacher: Artifact, pairs: Pairs, taps: tuple[str, ...] = ()) -> np.ndarray:
+    """The teacher's logits of pairs; NaN where scores made elsewhere lack a pair."""
+    recipe, catalogue = flow.recipe, flow.catalogue
+    if isinstance(recipe.teacher, ScoresTeacher):
+        given = scores_file(next(teacher.path.glob("scores.*")))
+        found, coverage = match(given, catalogue.table(pairs, pairs.gain_N))
+        log.info("scores: %s of %s pairs have one", f"{coverage.found:,}", f"{coverage.wanted:,}")
+        return found
+    store, keys = labelled(flow, teacher, pairs, taps)
+    return store.lookup(keys).logits
+
+
+def labelled(flow: Run, teacher: Artifact, pairs: Pairs, taps: tuple[str, ...] = ()) -> tuple[LabelStore, Keys]:
+    """The label store with the teacher's outputs of all pairs, and their keys; what is there is not asked again."""
+    held = teachers.load(teacher.path)
+    widths = held.widths(taps) if taps else {}
+    root = flow.recipe.runs / STORE
+    store = LabelStore(root, teacher=held.fingerprint, preparation=held.preparation, features=widths)
+    texts = flow.catalogue.texts(pairs, held.members[0])
+    wanted = Labelled(queries=texts.queries, products=texts.products, query_N=texts.query_N, product_N=texts.product_N)
+    done = label_pairs(wanted, partial(held.answer, taps=taps), store)
+    log.info("labels: %s new, %s reused, %.0f a second", f"{done.labelled:,}", f"{done.reused:,}", done.rate)
+    return store, wanted.keys(store)

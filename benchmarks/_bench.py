@@ -21,10 +21,10 @@ import numpy as np
 
 from shopstill.core.hardware import machine
 from shopstill.data.ingest import ingest
+from shopstill.data.pairs import PairTexts
 from shopstill.data.readers.homedepot import HomeDepot
 from shopstill.data.shop import Shop
 from shopstill.data.simulate import Simulate, simulate
-from shopstill.models.pairs import PairTexts
 
 RESULTS = Path(__file__).parent / "results"
 DATA = Path(os.environ.get("SHOPSTILL_DATA", Path(__file__).parents[2] / "shared" / "data"))

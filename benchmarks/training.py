@@ -1,18 +1,18 @@
-"""Training throughput beside sentence-transformers' own trainers: same weights, pairs, batch, lengths, threads, one process.
+"""Training throughput beside sentence-transformers' own trainers.
 
-Timed, for both: everything from the texts to the trained weights. Ours tokenises each text once and trains with ``fit``, which
-also writes the checkpoint that it ends with; theirs is ``trainer.train()``, which tokenises each batch as it comes. Left out,
-for both: loading the weights it starts from, and for theirs building the trainer and the data set.
+Both get the same weights, pairs, batch size, lengths and threads, in one process. Timed, for both: everything from the
+texts to the trained weights. Ours tokenises each text once and trains with ``fit``, which also writes the checkpoint
+that it ends with; theirs is ``trainer.train()``, which tokenises each batch as it comes. Left out, for both: loading
+the weights it starts from, and for theirs building the trainer and the data set. Both run fp32, fused AdamW, batches of
+pairs drawn at random, gradients clipped at norm 1, linear decay and no evaluation.
 
-Both: fp32, fused AdamW, batches of pairs drawn at random, gradients clipped at norm 1, linear decay, no evaluation.
-
-- cross: 2 × 128 (SPLADE-tiny), the score read from the first token by BERT's own pooler and a linear layer; mean squared error
-  to the teacher's scores.
-- static: two towers that share one table of token vectors, 64 wide. Theirs is mean pooling and the cosine, with the mean squared
-  error on the cosine. Ours also learns a weight for each token, a projection, and the cosine's scale and shift.
+- cross: 2 × 128 (SPLADE-tiny), the score read from the first token by BERT's own pooler and a linear layer; mean
+  squared error to the scores.
+- static: two towers that share one table of token vectors, 64 wide. Theirs is mean pooling and the cosine, with the
+  mean squared error on the cosine. Ours also learns a weight for each token, a projection, and a scale and shift.
 - transformer: two towers that share one 2 × 128 encoder (SPLADE-tiny); pooling and loss as for static.
 
-The grades stand in for a teacher's scores: to a trainer they are numbers alike. Run as ``python -m benchmarks.training``.
+The grades stand in for a teacher's scores: to a trainer they are numbers alike. Run: ``python -m benchmarks.training``.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-
 from benchmarks._bench import Judged, Variant, in_turn, judged, publish, ratio, say, shown, threads
+
 from shopstill.core.hardware import cores
 from shopstill.models import build
 from shopstill.models.cross import Cross
@@ -129,7 +129,7 @@ def their_cross(case: Case, data: Judged) -> Callable[[], Any]:
 
 
 def their_towers(case: Case, data: Judged) -> Callable[[], Any]:
-    """Their towers, and ``SentenceTransformerTrainer`` with ``CosineSimilarityLoss``: a mean squared error on cosines."""
+    """Their towers, and ``SentenceTransformerTrainer`` with ``CosineSimilarityLoss``: squared errors of cosines."""
     from sentence_transformers import (
         SentenceTransformer,
         SentenceTransformerTrainer,

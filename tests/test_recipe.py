@@ -149,7 +149,8 @@ def _student(values: dict[str, Any], **changes: Any) -> dict[str, Any]:
         ({"objective": [{"loss": "soft_bec"}]}, r"students\.fast\.objective: .*did you mean 'soft_bce'"),
         ({"objective": [{"loss": "soft", "options": {"temprature": 2}}]}, "did you mean 'temperature'"),
         ({"objective": [{"loss": "soft", "options": {"temperature": -2}}]}, "temperature is -2"),
-        ({"objective": [{"loss": "hint", "tap": "hidden"}]}, "the labels hold logits alone"),
+        ({"objective": [{"loss": "hint"}]}, "name which with tap"),
+        ({"objective": [{"loss": "attention_relation", "tap": "x"}]}, "attention, which the label store lacks"),
         ({"twin": [{"loss": "margin_mse"}]}, r"students\.fast\.twin: margin_mse compares with a teacher"),
         ({"model": {"kind": "cross", "outputs": 4}}, r"students\.fast\.model\.outputs: 4"),
     ],
@@ -166,8 +167,8 @@ def test_a_check_names_all_faults_at_once(tiny_recipe: Values) -> None:
     teacher = {"kind": "cross", "objective": [{"loss": "soft_bce"}], "model": {"start": "teacher"}}
     with pytest.raises(ConfigError) as caught:
         check(_made(tiny_recipe, students=students, teacher=teacher))
-    places = [line.split(": ")[0] for line in str(caught.value).splitlines()]
-    assert sorted(places) == ["students.fast.objective", "students.fast.objective", "teacher.model", "teacher.objective"]
+    places = sorted(line.split(": ")[0] for line in str(caught.value).splitlines())
+    assert places == [*["students.fast.objective"] * 2, "teacher.model", "teacher.objective"]
 
 
 @pytest.mark.parametrize("name", ["teacher", "bm25", "random"])

@@ -24,6 +24,12 @@ def _make(path: Path, text: str = "one") -> None:
         draft.measurements["seconds"] = 0.5
 
 
+def _crash(path: Path) -> None:
+    with artifact.create(path, **MADE) as draft:
+        (draft.folder / "text.txt").write_text("half", encoding="utf-8")
+        raise RuntimeError("boom")
+
+
 def _text(path: Path) -> str:
     return (path / "inside" / "text.txt").read_text(encoding="utf-8")
 
@@ -61,9 +67,8 @@ def test_content_that_was_measured_stands_for_the_artifact(tmp_path: Path) -> No
 
 def test_a_crash_inside_leaves_the_old_one_and_no_trace(tmp_path: Path) -> None:
     _make(tmp_path / "x", "old")
-    with pytest.raises(RuntimeError, match="boom"), artifact.create(tmp_path / "x", **MADE) as draft:
-        (draft.folder / "text.txt").write_text("new", encoding="utf-8")
-        raise RuntimeError("boom")
+    with pytest.raises(RuntimeError, match="boom"):
+        _crash(tmp_path / "x")
     assert artifact.load(tmp_path / "x", verify=True)
     assert _text(tmp_path / "x") == "old"
     assert _leftovers(tmp_path) == []
@@ -162,7 +167,7 @@ def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
 def test_killed_between_two_renames_the_old_one_comes_back(tmp_path: Path) -> None:
     _make(tmp_path / "x", "old")
     (tmp_path / "x").rename(tmp_path / ".x.0a1b2c3d.old")
-    with pytest.raises(RuntimeError), artifact.create(tmp_path / "x", **MADE):
-        raise RuntimeError
+    with pytest.raises(RuntimeError, match="boom"):
+        _crash(tmp_path / "x")
     assert artifact.load(tmp_path / "x", verify=True)
     assert _text(tmp_path / "x") == "old"

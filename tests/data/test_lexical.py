@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -156,19 +155,3 @@ def test_what_a_title_is_about_ends_before_with_for_and_brackets() -> None:
     assert parts("1,000 W Heater")[0] == ["1000w", "heater"] or "1000" in parts("1,000 W Heater")[0]
     assert term("500ml").unit
     assert not term("mug").figures
-
-
-@pytest.mark.bench
-def test_a_hundred_candidates_take_less_than_three_tenths_of_a_millisecond() -> None:
-    random = np.random.default_rng(0)
-    words = ["".join(word) for word in random.choice(list("abcdefghij"), (3000, 6))]
-    index = LexicalIndex.build(" ".join(words[i] for i in random.integers(0, 3000, 11)) for _ in range(2000))
-    queries = [" ".join(words[i] for i in random.integers(0, 3000, 3)) for _ in range(200)]
-    rows = random.integers(0, 2000, (200, 100))
-    times = []
-    for query, candidates in zip(queries * 3, [*rows, *rows, *rows], strict=True):
-        start = time.perf_counter()
-        index.features(query, candidates)
-        times.append(time.perf_counter() - start)
-    # The first round meets every word for the first time.
-    assert np.median(times[200:]) < 0.3e-3

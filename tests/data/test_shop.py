@@ -53,8 +53,8 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert (shop.count("products"), shop.count("queries")) == (20, 0)
     found = shop.read("products")
     assert found.schema.names == SCHEMAS["products"].names
-    for given, row in zip(PRODUCTS, found.to_pylist(), strict=True):
-        assert {key: row[key] for key in given} == given
+    for wanted, row in zip(PRODUCTS, found.to_pylist(), strict=True):
+        assert {key: row[key] for key in wanted} == wanted
     assert shop.read("events").column("time").to_pylist() == [event["time"] for event in EVENTS]
     assert shop.read("queries").num_rows == 0
     assert shop.read("queries").schema.names == SCHEMAS["queries"].names
@@ -123,9 +123,13 @@ def test_the_fingerprint_is_that_of_the_content(tmp_path: Path) -> None:
 
 
 def test_a_writer_that_fails_leaves_no_shop(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), ShopWriter(tmp_path) as writer:
-        writer.write("products", PRODUCTS)
-        raise RuntimeError
+    def fail() -> None:
+        with ShopWriter(tmp_path) as writer:
+            writer.write("products", PRODUCTS)
+            raise RuntimeError("boom")
+
+    with pytest.raises(RuntimeError, match="boom"):
+        fail()
     with pytest.raises(DataError, match=r"shop\.json is missing"):
         Shop(tmp_path)
 
@@ -148,12 +152,15 @@ def test_names_that_are_not_there_are_answered_with_the_nearest(tmp_path: Path) 
         ShopWriter(tmp_path / "other").write("prices", [])
 
 
+_PAIR = {"query_id": ["1"], "product_id": ["1"]}
+
+
 @pytest.mark.parametrize(
     ("table", "rows", "fault"),
     [
         ("products", pa.table({"product_id": ["1"]}), r"products\.title: is required, but 1 of 1"),
         ("products", pa.table({"product_id": ["1", None], "title": ["a", "b"]}), r"products\.product_id: is required"),
-        ("judgments", pa.table({"query_id": ["1"], "product_id": ["1"], "grade": ["x"], "gain": [1.0]}), r"grade: values"),
+        ("judgments", pa.table({**_PAIR, "grade": ["x"], "gain": [1.0]}), r"judgments\.grade: values do not fit float"),
     ],
 )
 def test_rows_that_do_not_fit_are_refused_with_their_column(table: str, rows: pa.Table, fault: str) -> None:

@@ -10,9 +10,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from shopstill.data.lexical import LexicalIndex
+from shopstill.data.pairs import PairTexts
 from shopstill.models import build
 from shopstill.models.build import TextModel
-from shopstill.models.pairs import PairTexts
 
 PRODUCTS = [
     "red steel mug 12 oz",

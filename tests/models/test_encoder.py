@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from shopstill.core.errors import ConfigError
 from shopstill.models import pretrained
-from shopstill.models.encoder import Encoder, EncoderConfig, pieces
+from shopstill.models.dropout import Dropout
+from shopstill.models.encoder import Encoder, EncoderConfig, Layer, pieces
 
 
 def _packaged(name: str) -> Path:
@@ -188,3 +189,23 @@ def test_a_name_that_is_no_model_says_what_it_may_be(monkeypatch: pytest.MonkeyP
 
 def test_settings_are_plain_json(tiny_start: Path) -> None:
     assert pretrained.settings(tiny_start) == json.loads((tiny_start / "config.json").read_text())
+
+
+def test_dropout_drops_its_rate_and_keeps_the_mean() -> None:
+    torch.manual_seed(0)
+    layer, x = Dropout(0.1), torch.ones(1001, 100)
+    dropped = layer(x)
+    assert sorted(dropped.unique().tolist()) == pytest.approx([0, 1 / 0.9])
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.1, abs=0.005)
+    assert dropped.mean().item() == pytest.approx(1, abs=0.005)
+    torch.manual_seed(0)
+    assert torch.equal(layer(x), dropped)
+    assert layer.eval()(x) is x
+
+
+def test_attention_that_drops_next_to_nothing_is_attention() -> None:
+    torch.manual_seed(0)
+    layer = Layer(EncoderConfig(vocab=9, width=16, heads=4, feed_forward=32, dropout=1e-9))
+    query, key = torch.randn(2, 5, 16), torch.randn(2, 5, 32)
+    mask = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]], dtype=torch.bool)
+    torch.testing.assert_close(layer.train()._attend(query, key, mask), layer.eval()._attend(query, key, mask))

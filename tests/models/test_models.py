@@ -62,7 +62,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from shopstill.models import build
-from shopstill.models.pairs import PairTexts
+from shopstill.data.pairs import PairTexts
 from shopstill.train.predict import predict
 texts = json.loads(sys.stdin.read())
 shape = len(texts["queries"]), len(texts["products"])

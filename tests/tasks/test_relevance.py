@@ -54,8 +54,9 @@ def test_pairs_name_the_texts_of_the_shop(catalogue: Catalogue, shop: Shop) -> N
     pairs = catalogue.pairs(given)
     texts = dict(zip(*(c.to_pylist() for c in shop.read("queries", ["query_id", "text"]).columns), strict=True))
     titles = dict(zip(*(c.to_pylist() for c in shop.read("products", ["product_id", "title"]).columns), strict=True))
-    assert [catalogue.queries[q] for q in pairs.query_N] == [texts[q] for q in given.column("query_id").to_pylist()]
-    assert [catalogue.products[p] for p in pairs.product_N] == [titles[p] for p in given.column("product_id").to_pylist()]
+    for query, product, row in zip(pairs.query_N, pairs.product_N, given.to_pylist(), strict=True):
+        assert catalogue.queries[query] == texts[row["query_id"]]
+        assert catalogue.products[product] == titles[row["product_id"]]
     assert pairs.grade_N.tolist() == given.column("grade").to_pylist()
     back = catalogue.table(pairs, np.zeros(50, np.float32))
     assert back.drop_columns("logit").to_pylist() == given.to_pylist()
@@ -74,7 +75,7 @@ def test_pairs_that_nobody_judged_have_no_grade(catalogue: Catalogue, shop: Shop
 
 def test_an_unknown_id_is_named(catalogue: Catalogue) -> None:
     table = pa.table({"query_id": ["nobody asked"], "product_id": [catalogue.product_ids[0].as_py()]})
-    with pytest.raises(DataError, match="1 rows have an id that the shop lacks, such as 'nobody asked'"):
+    with pytest.raises(DataError, match="1 rows have a query_id that is not known, such as 'nobody asked'"):
         catalogue.pairs(table)
 
 
@@ -175,7 +176,8 @@ def test_times_are_ratios_to_the_teacher(catalogue: Catalogue, tiny_start: Path)
     import torch
 
     before = torch.get_num_threads()
-    models = {TEACHER: build.create(Cross(start=str(tiny_start), max_tokens=20), None, 0), "fast": _with_words(tiny_start)}
+    teacher = build.create(Cross(start=str(tiny_start), max_tokens=20), None, 0)
+    models = {TEACHER: (teacher, teacher), "fast": (_with_words(tiny_start),)}
     quick = Timing(candidates=(1, 5), threads=(1,), seconds=0.01, min_rounds=2, warmups=1, turn_ms=1)
     found = time_models(catalogue, models, quick)
     assert {(c.contender, c.candidates) for c in found.cells} == {(n, c) for n in models for c in (1, 5)}

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pytest
 
 from shopstill.core.errors import DataError
-from shopstill.teach.label import Labelling, Pairs, adopt, label
+from shopstill.data.pairs import PairTexts
+from shopstill.teach.label import Labelling, keys_of, label
 from shopstill.teach.store import LabelStore
 
 PAIRS = 600
@@ -22,9 +23,9 @@ SHARD = 40
 CALL = 8
 
 
-def _pairs(count: int = PAIRS) -> Pairs:
+def _pairs(count: int = PAIRS) -> PairTexts:
     numbers = np.arange(count)
-    return Pairs(
+    return PairTexts(
         queries=[f"query {i}" for i in range(20)],
         products=[f"product {i}" for i in range(count)],
         query_N=numbers % 20,
@@ -56,7 +57,7 @@ def test_each_pair_is_asked_once_and_a_second_run_asks_nothing(tmp_path: Path) -
     assert set(teacher.asked.values()) == {1}
     assert len(teacher.asked) == PAIRS
     store = _store(tmp_path)
-    assert store.lookup(pairs.keys(store)).logits.tolist() == [i % 20 + i for i in range(PAIRS)]
+    assert store.lookup(keys_of(pairs, store)).logits.tolist() == [i % 20 + i for i in range(PAIRS)]
     again = label(pairs, teacher, store, Labelling())
     assert (again.labelled, again.reused, sum(teacher.asked.values())) == (0, PAIRS, PAIRS)
 
@@ -65,7 +66,7 @@ def test_new_products_and_repeats_are_labelled_alone(tmp_path: Path) -> None:
     teacher = Teacher()
     label(_pairs(100), teacher, _store(tmp_path))
     more = _pairs(130)
-    twice = Pairs(
+    twice = PairTexts(
         queries=more.queries,
         products=more.products,
         query_N=np.concatenate([more.query_N, more.query_N]),
@@ -120,7 +121,7 @@ def test_features_are_stored_beside_the_logits(tmp_path: Path) -> None:
     store = LabelStore(tmp_path, teacher="t", preparation="p", features={"pooled": 2})
     pairs = _pairs(30)
     label(pairs, lambda q, p: (np.ones(len(q)), {"pooled": np.full((len(q), 2), 3)}), store, Labelling(call_rows=7))
-    assert store.lookup(pairs.keys(store)).features["pooled"].tolist() == [[3, 3]] * 30
+    assert store.lookup(keys_of(pairs, store)).features["pooled"].tolist() == [[3, 3]] * 30
 
 
 @pytest.mark.parametrize("answer", [[1.0], [[1.0, 2.0]] * 5, [float("nan")] * 5])
@@ -143,22 +144,15 @@ def test_pairs_name_an_id_that_is_not_known() -> None:
     queries = pa.table({"query_id": ["1"], "text": ["mug"]})
     products = pa.table({"product_id": ["a"], "title": ["red mug"]})
     with pytest.raises(DataError, match="1 rows have a product_id that is not known, such as 'b'"):
-        Pairs.of(pa.table({"query_id": ["1"], "product_id": ["b"]}), queries, products)
-
-
-def test_scores_made_elsewhere_are_adopted_and_their_gaps_stay_missing(tmp_path: Path) -> None:
-    store, pairs = _store(tmp_path), _pairs(6)
-    done = adopt(pairs, np.array([0, 1, np.nan, 3, np.nan, 5], np.float32), store)
-    assert (done.labelled, done.reused) == (4, 0)
-    assert store.missing(pairs.keys(store)).tolist() == [2, 4]
-    assert store.lookup(pairs.keys(store)[[5, 0]]).logits.tolist() == [5, 0]
+        PairTexts.of(pa.table({"query_id": ["1"], "product_id": ["b"]}), queries, products)
 
 
 _RUN = """
 import os, time
 from pathlib import Path
 import numpy as np
-from shopstill.teach.label import Labelling, Pairs, label
+from shopstill.data.pairs import PairTexts
+from shopstill.teach.label import Labelling, label
 from shopstill.teach.store import LabelStore
 
 journal = os.open(asked, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -169,7 +163,7 @@ def score(queries, products):
     return [float(q.split()[1]) + float(p.split()[1]) for q, p in zip(queries, products)]
 
 numbers = np.arange(count)
-pairs = Pairs(queries=[f"query {i}" for i in range(20)], products=[f"product {i}" for i in range(count)],
+pairs = PairTexts(queries=[f"query {i}" for i in range(20)], products=[f"product {i}" for i in range(count)],
               query_N=numbers % 20, product_N=numbers)
 store = LabelStore(Path(root), teacher="sum", preparation="p")
 label(pairs, score, store, Labelling(shard_rows=shard, call_rows=call, sample=4))
@@ -198,6 +192,6 @@ def test_killed_at_random_moments_it_ends_with_the_same_labels(tmp_path: Path) -
     store = _store(tmp_path / "labels")
     pairs = _pairs()
     assert not store.rejected
-    assert store.lookup(pairs.keys(store)).logits.tolist() == [i % 20 + i for i in range(PAIRS)]
+    assert store.lookup(keys_of(pairs, store)).logits.tolist() == [i % 20 + i for i in range(PAIRS)]
     asked = len(journal.read_text().splitlines())
     assert asked <= PAIRS + kills * (SHARD + CALL), "more than the open shard was asked about twice"

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shopstill.core.errors import ArtifactError
+from shopstill.core.errors import ArtifactError, ConfigError
+from shopstill.data.pairs import PairTexts
 from shopstill.models import build
 from shopstill.models.cross import Cross
-from shopstill.models.pairs import PairTexts
 from shopstill.teach import teacher as teachers
 from shopstill.teach.teacher import Teacher
+from shopstill.train.predict import predict
 
 QUERIES, PRODUCTS = ["red mug", "chair", "red mug"], ["steel mug", "steel mug", "blue chair 18 in"]
 
@@ -27,19 +28,32 @@ def folder(tmp_path: Path, tiny_start: Path) -> Path:
 
 def test_an_ensemble_is_the_mean_of_its_members(folder: Path) -> None:
     held = teachers.load(folder)
-    alone = [Teacher(folder=folder, members=(member,)).answer(QUERIES, PRODUCTS) for member in held.members]
-    found = held.answer(QUERIES, PRODUCTS)
+    alone = [Teacher(folder=folder, members=(member,)).answer(QUERIES, PRODUCTS)[0] for member in held.members]
+    found, _ = held.answer(QUERIES, PRODUCTS)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, np.mean(alone, axis=0), atol=1e-6)
     assert np.abs(alone[0] - alone[1]).max() > 1e-3
 
 
 def test_an_answer_is_the_score_of_each_pair_of_texts(folder: Path) -> None:
-    held = teachers.load(folder)
+    held = Teacher(folder=folder, members=teachers.load(folder).members[:1])
+    (member,) = held.members
     texts = PairTexts(queries=QUERIES, products=PRODUCTS, query_N=np.arange(3), product_N=np.arange(3))
-    np.testing.assert_allclose(held.answer(QUERIES, PRODUCTS), held.score(texts), atol=1e-6)
-    again = held.answer(QUERIES[::-1], PRODUCTS[::-1])
-    np.testing.assert_allclose(again[::-1], held.answer(QUERIES, PRODUCTS), atol=1e-5)
+    expected = predict(member.network, member.network.feed(member.tokenizer, texts)).logits
+    found, features = held.answer(QUERIES, PRODUCTS)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert features == {}
+    again, _ = held.answer(QUERIES[::-1], PRODUCTS[::-1])
+    np.testing.assert_allclose(again[::-1], found, atol=1e-5)
+
+
+def test_features_come_with_the_logits_where_they_are_asked_for(folder: Path) -> None:
+    held = teachers.load(folder)
+    logits, features = held.answer(QUERIES, PRODUCTS, ("pooled",))
+    np.testing.assert_allclose(logits, held.answer(QUERIES, PRODUCTS)[0], atol=1e-6)
+    assert features["pooled"].shape == (3, held.widths(("pooled",))["pooled"])
+    with pytest.raises(ConfigError, match="pooled"):
+        held.answer(QUERIES, PRODUCTS, ("poled",))
 
 
 def test_the_fingerprint_follows_the_weights_and_not_the_place(folder: Path, tmp_path: Path) -> None:

@@ -52,7 +52,9 @@ def test_single_rows_take_the_same_order_by_either_route() -> None:
 def test_a_seed_and_an_epoch_repeat_and_others_differ() -> None:
     group_N = np.repeat(np.arange(30), 3)
     orders = {
-        (seed, epoch): np.concatenate(schedule(group_N, 10, seed, epoch)).tolist() for seed in (0, 1) for epoch in (0, 1)
+        (seed, epoch): np.concatenate(schedule(group_N, 10, seed, epoch)).tolist()
+        for seed in (0, 1)
+        for epoch in (0, 1)
     }
     assert len({tuple(order) for order in orders.values()}) == 4
     assert np.concatenate(schedule(group_N, 10, 1, 1)).tolist() == orders[1, 1]

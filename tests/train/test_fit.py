@@ -14,9 +14,8 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from shopstill.train import fit as fit_module
 from shopstill.train.checkpoint import BEST, STATE
-from shopstill.train.fit import History, Training, fit, rate_factor
+from shopstill.train.fit import History, Training, fit
 from shopstill.train.objective import Objective
 from shopstill.types import Signals, Term
 
@@ -175,39 +174,6 @@ def test_checks_come_as_often_as_asked(problem: Make, tmp_path: Path, checks: in
     assert len(history.checks) == {1: 2, 3: 6, 1000: 12}[checks]
 
 
-def test_accumulated_batches_equal_a_bigger_one(problem: Make, tmp_path: Path) -> None:
-    """No dropout, no norm; a clip so tight that a gradient of another size would show."""
-    models = {}
-    for rows, portion in ((12, 1), (4, 3)):
-        training = replace(QUICK, batch_rows=rows, accumulate=portion, clip=1e3)
-        models[rows] = Net(dropout=0, norm=False)
-        steps: list[float] = []
-        _watch_gradients(models[rows], steps)
-        history = _fit(models[rows], problem(), tmp_path / str(rows), training)
-        models[f"norm {rows}"] = steps
-        assert history.step == 15
-    for name, value in models[12].state_dict().items():
-        torch.testing.assert_close(models[4].state_dict()[name], value, atol=1e-5, rtol=1e-4)
-    assert models["norm 4"] == pytest.approx(models["norm 12"], rel=1e-3)
-
-
-def _watch_gradients(model: nn.Module, norms: list[float]) -> None:
-    """Note the size of the gradient of each step, at the moment at which it is taken."""
-    zero = torch.optim.AdamW.step
-
-    def step(self: torch.optim.AdamW, *given: object, **more: object) -> object:
-        if self.param_groups[0]["params"][0] is next(model.parameters()):
-            norms.append(math.sqrt(sum(float(p.grad.square().sum()) for p in model.parameters())))
-        return zero(self, *given, **more)
-
-    torch.optim.AdamW.step = step  # type: ignore[method-assign]
-
-
-@pytest.fixture(autouse=True)
-def _mend(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.optim.AdamW, "step", torch.optim.AdamW.step)
-
-
 def test_a_loss_that_is_not_a_number_stops_it_and_leaves_the_checkpoint(problem: Make, tmp_path: Path) -> None:
     made = problem()
     _fit(Net(), made, tmp_path, replace(QUICK, epochs=1))
@@ -246,8 +212,8 @@ def test_features_are_learnt_through_a_projection(problem: Make, tmp_path: Path)
     # The projection is part of the state: killed and resumed, it ends the same.
     training = replace(training, checkpoint_minutes=0)
     killed, resumed = Objective(terms), Objective(terms)
+    given = {"judge": made.judge, "folder": tmp_path / "b", "seed": 1}
     with pytest.raises(Killed):
-        given = {"judge": made.judge, "folder": tmp_path / "b", "seed": 1}
         fit(_killed_after(Net(), 20), made.examples, killed, training, **given)  # type: ignore[arg-type]
     fit(Net(seed=4), made.examples, resumed, training, **given)  # type: ignore[arg-type]
     assert torch.equal(objective.projections["hidden"].weight, resumed.projections["hidden"].weight)
@@ -265,66 +231,3 @@ def test_half_precision_and_whole_live_in_one_process(problem: Make, tmp_path: P
         assert all(p.dtype == torch.float32 for p in model.parameters())
         out = model(**made.examples.feed.inputs(np.arange(3))).logits
         assert out.dtype == torch.float32, "the model stays as it was"
-
-
-def test_token_tables_learn_at_their_own_rate(tmp_path: Path) -> None:
-    class Table(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            torch.manual_seed(0)
-            self.table, self.out = nn.Embedding(10, 4), nn.Linear(4, 1)
-
-        def forward(self, ids_B: torch.Tensor) -> Signals:
-            return Signals(logits=self.out(self.table(ids_B)).squeeze(-1))
-
-    class Ids:
-        cost_N = np.arange(10)
-
-        def __len__(self) -> int:
-            return 10
-
-        def inputs(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
-            return {"ids_B": torch.from_numpy(rows)}
-
-    from shopstill.train.batches import Examples
-
-    examples = Examples(feed=Ids(), target_N=np.linspace(0, 1, 10, dtype=np.float32), group_N=np.arange(10))
-    moved = {}
-    for rate in (0.0, 0.1, 1.0):
-        model = Table()
-        before = model.table.weight.detach().clone()
-        training = replace(QUICK, epochs=1, batch_rows=10, table_rate=rate, warmup=0, decay="none", weight_decay=0)
-        made = Problem(examples, lambda model: {"figure": 1.0})
-        _fit(model, made, tmp_path / str(rate), training)
-        moved[rate] = float((model.table.weight.detach() - before).abs().max())
-    assert moved[0.0] == 0
-    assert moved[0.1] == pytest.approx(moved[1.0] / 10, rel=1e-3)
-    assert moved[1.0] == pytest.approx(QUICK.learning_rate, rel=1e-2)
-
-
-@pytest.mark.parametrize("decay", ["linear", "cosine", "none"])
-@pytest.mark.parametrize("total", [1, 2, 10, 100])
-def test_the_rate_rises_to_one_and_decays_to_nearly_nothing(decay: str, total: int) -> None:
-    training = Training(warmup=0.2, decay=decay)  # type: ignore[arg-type]
-    rates = [rate_factor(training, step, total) for step in range(total)]
-    warm = max(1, round(0.2 * total))
-    assert rates[:warm] == [(step + 1) / warm for step in range(warm)]
-    assert all(0 < rate <= 1 for rate in rates)
-    rest = rates[warm:]
-    assert rest == sorted(rest, reverse=True)
-    if rest:
-        assert rest[0] == 1
-        assert rest[-1] <= 1 / len(rest) + 1e-9 or decay == "none"
-    if decay == "none":
-        assert set(rest) <= {1.0}
-
-
-def test_rates_never_leave_their_range_where_epochs_differ_in_length(problem: Make, tmp_path: Path) -> None:
-    seen: list[float] = []
-    original = fit_module.rate_factor
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit_module, "rate_factor", lambda *given: seen.append(original(*given)) or seen[-1])
-        history = _fit(Net(), problem(UNEVEN), tmp_path, replace(QUICK, epochs=8))
-    assert len(seen) == history.step
-    assert min(seen) > 0
-    assert seen[-1] == min(seen[3:])

@@ -12,10 +12,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from shopstill.core.config import config
+from shopstill.data.pairs import PairTexts
 from shopstill.data.tokens import TextTokenizer
 from shopstill.models.encoder import EncoderConfig
 from shopstill.models.foreign import AnyEncoder
-from shopstill.models.pairs import JoinedFeed, PairTexts
+from shopstill.models.pairs import JoinedFeed
 from shopstill.types import Signals
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shopstill.core.config import config
+from shopstill.models.dropout import Dropout
 
 _PIECE, _UNLIMITED = 4096, 1 << 62
 _SLACK = 0.75
@@ -90,7 +91,7 @@ class Layer(nn.Module):
         self.up = nn.Linear(size.width, size.feed_forward)
         self.down = nn.Linear(size.feed_forward, size.width)
         self.norm_output = nn.LayerNorm(size.width, eps=size.norm_eps)
-        self.dropout = nn.Dropout(size.dropout)
+        self.dropout = Dropout(size.dropout)
 
     def forward(self, x_SD: Tensor, places: _Places, first_only: bool = False) -> Tensor:
         """The layer's output at every token [S, D], or at the first of each row [B, D]."""
@@ -103,11 +104,19 @@ class Layer(nn.Module):
         return self.norm_output(asked + self.dropout(self.down(F.gelu(self.up(asked)))))
 
     def _attend(self, query: Tensor, key_value: Tensor, mask_BT: Tensor | None) -> Tensor:
-        key, value = (self._split(part) for part in key_value.chunk(2, dim=-1))
+        query, key, value = (self._split(part) for part in (query, *key_value.chunk(2, dim=-1)))
         mask = None if mask_BT is None else mask_BT[:, None, None, :]
-        rate = self.dropout.p if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(self._split(query), key, value, attn_mask=mask, dropout_p=rate)
+        if self.training and self.dropout.p:
+            mixed = self._dropping(query, key, mask) @ value
+        else:
+            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return mixed.transpose(1, 2).flatten(2)
+
+    def _dropping(self, query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
+        """Attention weights of which some are dropped, as torch's fused attention does it too, with a dearer mask."""
+        score = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+        score = score if mask is None else score.masked_fill(~mask, -torch.inf)
+        return self.dropout(score.softmax(-1))
 
     def _split(self, x_BTD: Tensor) -> Tensor:
         return x_BTD.unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -128,7 +137,7 @@ class Encoder(nn.Module):
         self.positions = nn.Embedding(size.positions, size.width)
         self.segments = nn.Embedding(size.segments, size.width)
         self.norm = nn.LayerNorm(size.width, eps=size.norm_eps)
-        self.dropout = nn.Dropout(size.dropout)
+        self.dropout = Dropout(size.dropout)
         self.layers = nn.ModuleList(Layer(size) for _ in range(size.layers))
         self.apply(_initialise)
 

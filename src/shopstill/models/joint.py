@@ -12,9 +12,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from shopstill.core.config import config
+from shopstill.data.pairs import PairTexts
 from shopstill.data.tokens import TextTokenizer
 from shopstill.models.cross import Cross, CrossEncoder
-from shopstill.models.pairs import ApartFeed, JoinedFeed, PairTexts
+from shopstill.models.pairs import ApartFeed, JoinedFeed
 from shopstill.models.towers import Towers, TwoTowers
 from shopstill.types import Signals
 

@@ -1,40 +1,18 @@
 """Pairs of texts made ready for a model: each text tokenised once, each batch put together from ids.
 
-Shapes: ``N`` pairs, ``B`` rows of a batch, ``F`` lexical features.
+Shapes: ``B`` rows of a batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from shopstill.data.pairs import PairTexts
 from shopstill.data.tokens import Ragged, TextTokenizer
-
-
-@dataclass(frozen=True, kw_only=True)
-class PairTexts:
-    """Pairs by number: pair n is ``queries[query_N[n]]`` with ``products[product_N[n]]``.
-
-    Attributes:
-        queries: distinct query texts.
-        products: distinct product texts.
-        query_N: which query.
-        product_N: which product.
-        lexical_NF: exact lexical features of each pair, for models that take them.
-    """
-
-    queries: Sequence[str]
-    products: Sequence[str]
-    query_N: np.ndarray
-    product_N: np.ndarray
-    lexical_NF: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.query_N)
 
 
 class JoinedFeed:

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shopstill.core.config import config
+from shopstill.data.pairs import PairTexts
 from shopstill.data.tokens import TextTokenizer
 from shopstill.models.foreign import AnyEncoder
-from shopstill.models.pairs import ApartFeed, PairTexts
+from shopstill.models.pairs import ApartFeed
 from shopstill.types import Signals
 
 
@@ -121,8 +122,12 @@ class TokenTower(nn.Module):
         return Side(F.normalize(vectors, dim=-1), weight, pooled)
 
     def _weight(self, ids_NT: Tensor, mask_NT: Tensor | None) -> Tensor:
-        weight = self.importance(ids_NT).squeeze(-1)
-        return weight.softmax(-1) if mask_NT is None else weight.masked_fill(~mask_NT, -torch.inf).softmax(-1)
+        if mask_NT is None:
+            return self.importance(ids_NT).squeeze(-1).softmax(-1)
+        slot_S = mask_NT.flatten().nonzero().squeeze(1)
+        weight_S = self.importance.weight.squeeze(-1).index_select(0, ids_NT.flatten().index_select(0, slot_S))
+        whole = weight_S.new_full((mask_NT.numel(),), -torch.inf).index_copy(0, slot_S, weight_S)
+        return whole.view(mask_NT.shape).softmax(-1)
 
     def _encode(self, ids_NT: Tensor, mask_NT: Tensor, length_N: Tensor) -> Tensor:
         """The encoder's states, run in pieces of like length and put back into one rectangle."""

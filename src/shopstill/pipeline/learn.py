@@ -19,8 +19,7 @@ from shopstill.recipe import CrossTeacher, ScoresTeacher, Student
 from shopstill.tasks.relevance import Pairs
 from shopstill.teach import teacher as teachers
 from shopstill.teach.features import StoredFeature
-from shopstill.teach.label import Pairs as Labelled
-from shopstill.teach.label import label as label_pairs
+from shopstill.teach.label import keys_of, label
 from shopstill.teach.scores_file import match, scores_file
 from shopstill.teach.store import Keys, LabelStore
 from shopstill.train.fit import fit
@@ -88,7 +87,6 @@ def labelled(flow: Run, teacher: Artifact, pairs: Pairs, taps: tuple[str, ...] =
     root = flow.recipe.runs / STORE
     store = LabelStore(root, teacher=held.fingerprint, preparation=held.preparation, features=widths)
     texts = flow.catalogue.texts(pairs, held.members[0])
-    wanted = Labelled(queries=texts.queries, products=texts.products, query_N=texts.query_N, product_N=texts.product_N)
-    done = label_pairs(wanted, partial(held.answer, taps=taps), store)
+    done = label(texts, partial(held.answer, taps=taps), store)
     log.info("labels: %s new, %s reused, %.0f a second", f"{done.labelled:,}", f"{done.reused:,}", done.rate)
-    return store, wanted.keys(store)
+    return store, keys_of(texts, store)

@@ -20,6 +20,7 @@ from shopstill.core.config import config
 from shopstill.core.errors import DataError
 from shopstill.data.bm25 import BM25
 from shopstill.data.lexical import LexicalIndex
+from shopstill.data.pairs import PairTexts, places
 from shopstill.data.shop import Shop
 from shopstill.data.text import language
 from shopstill.evaluate.compare import Judging
@@ -28,7 +29,6 @@ from shopstill.evaluate.quality import parse_metric
 from shopstill.evaluate.slices import by_candidates, by_frequency, by_length, seen
 from shopstill.evaluate.statistic import statistic
 from shopstill.models.build import TextModel
-from shopstill.models.pairs import PairTexts
 from shopstill.train.batches import Examples, Rows
 from shopstill.train.predict import predict
 
@@ -135,8 +135,8 @@ class Catalogue:
         nothing = pa.chunked_array([pa.nulls(table.num_rows, pa.float32())])
         grade, gain = (table.column(c) if c in table.column_names else nothing for c in ("grade", "gain"))
         return Pairs(
-            query_N=_places(table.column("query_id"), self.query_ids),
-            product_N=_places(table.column("product_id"), self.product_ids),
+            query_N=places(table.column("query_id"), self.query_ids, "query_id"),
+            product_N=places(table.column("product_id"), self.product_ids, "product_id"),
             grade_N=grade.to_numpy().astype(np.float32),
             gain_N=gain.to_numpy().astype(np.float32),
         )
@@ -240,14 +240,6 @@ def _units(pairs: Pairs) -> np.ndarray:
 def _join(products: pa.Table, columns: Sequence[str]) -> list[str]:
     parts = [products.column(c).fill_null("").to_pylist() for c in columns]
     return [" ".join(filter(None, row)) for row in zip(*parts, strict=True)]
-
-
-def _places(values: pa.ChunkedArray, among: pa.Array) -> np.ndarray:
-    places = pc.index_in(values, value_set=among)
-    if places.null_count:
-        unknown = values.filter(pc.is_null(places))[0].as_py()
-        raise DataError(f"pairs: {places.null_count:,} rows have an id that the shop lacks, such as {unknown!r}")
-    return places.to_numpy().astype(np.int64)
 
 
 relevance = Relevance

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from shopstill.core.config import config
 from shopstill.core.errors import DataError
 from shopstill.core.progress import progress
+from shopstill.data.pairs import PairTexts
 from shopstill.teach.store import Keys, LabelStore
 
 log = logging.getLogger(__name__)
@@ -48,65 +47,6 @@ class Labelling:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pairs:
-    """Pairs of texts, each text held once.
-
-    Attributes:
-        queries: query texts.
-        products: product texts.
-        query_N: position of each pair's query in ``queries``.
-        product_N: position of each pair's product in ``products``.
-    """
-
-    queries: Sequence[str]
-    products: Sequence[str]
-    query_N: NDArray[np.integer[Any]]
-    product_N: NDArray[np.integer[Any]]
-
-    def __len__(self) -> int:
-        return len(self.query_N)
-
-    @staticmethod
-    def of(pairs: pa.Table, queries: pa.Table, products: pa.Table, *, text: str = "title") -> Pairs:
-        """Pairs from tables of ids: ``pairs`` (query_id, product_id), ``queries`` (query_id, text) and ``products``.
-
-        Args:
-            pairs: the pairs, in the order that is kept.
-            queries: their queries.
-            products: their products.
-            text: the column of ``products`` that the teacher reads.
-
-        Raises:
-            DataError: a pair names a query or product that is not there.
-
-        >>> queries = pa.table({"query_id": ["q"], "text": ["mug"]})
-        >>> products = pa.table({"product_id": ["a", "b"], "title": ["red mug", "chair"]})
-        >>> Pairs.of(pa.table({"query_id": ["q"], "product_id": ["b"]}), queries, products).texts([0])
-        (['mug'], ['chair'])
-        """
-        return Pairs(
-            queries=queries.column("text").to_pylist(),
-            products=products.column(text).to_pylist(),
-            query_N=_positions("query_id", pairs, queries),
-            product_N=_positions("product_id", pairs, products),
-        )
-
-    def texts(self, rows: ArrayLike) -> tuple[list[str], list[str]]:
-        """Query texts and product texts of some pairs."""
-        rows = np.asarray(rows, np.int64)
-        queries, products = self.queries, self.products
-        return [queries[i] for i in self.query_N[rows]], [products[i] for i in self.product_N[rows]]
-
-    def keys(self, store: LabelStore) -> Keys:
-        """The store's keys [N, 2] of all pairs, made piece by piece."""
-        out = np.empty((len(self), 2), np.uint64)
-        for start in range(0, len(self), _KEYS_AT_ONCE):
-            rows = np.arange(start, min(start + _KEYS_AT_ONCE, len(self)))
-            out[rows] = store.keys(*self.texts(rows))
-        return out
-
-
-@dataclass(frozen=True, kw_only=True)
 class Labelled:
     """What labelling did.
 
@@ -128,7 +68,7 @@ class Labelled:
         return self.labelled / max(self.seconds, 1e-9)
 
 
-def label(pairs: Pairs, score: Score, store: LabelStore, how: Labelling | None = None) -> Labelled:
+def label(pairs: PairTexts, score: Score, store: LabelStore, how: Labelling | None = None) -> Labelled:
     """Label the pairs that are missing from the store, shard by shard; killed at any moment, it goes on from there.
 
     Raises:
@@ -137,15 +77,15 @@ def label(pairs: Pairs, score: Score, store: LabelStore, how: Labelling | None =
     >>> import tempfile
     >>> from pathlib import Path
     >>> store = LabelStore(Path(tempfile.mkdtemp()), teacher="length", preparation="none")
-    >>> pairs = Pairs(queries=["mug"], products=["red mug"], query_N=np.array([0]), product_N=np.array([0]))
+    >>> pairs = PairTexts(queries=["mug"], products=["red mug"], query_N=np.array([0]), product_N=np.array([0]))
     >>> label(pairs, lambda queries, products: [len(p) for p in products], store).labelled
     1
-    >>> store.lookup(pairs.keys(store)).logits.tolist()
+    >>> store.lookup(keys_of(pairs, store)).logits.tolist()
     [7.0]
     """
     how = how or Labelling()
     start = time.monotonic()
-    keys = pairs.keys(store)
+    keys = keys_of(pairs, store)
     missing = store.missing(keys)
     foreseen = None
     shard = _OpenShard(store, how)
@@ -170,18 +110,13 @@ def label(pairs: Pairs, score: Score, store: LabelStore, how: Labelling | None =
     )
 
 
-def adopt(pairs: Pairs, score_N: NDArray[np.floating[Any]], store: LabelStore) -> Labelled:
-    """Store scores that were made elsewhere; a pair whose score is NaN has none, and stays missing."""
-    start = time.monotonic()
-    known = np.flatnonzero(~np.isnan(score_N))
-    keys = pairs.keys(store)[known]
-    fresh = store.missing(keys)
-    for at in range(0, len(fresh), Labelling().shard_rows):
-        rows = fresh[at : at + Labelling().shard_rows]
-        store.append(keys[rows], score_N[known[rows]])
-    return Labelled(
-        labelled=len(fresh), reused=len(known) - len(fresh), seconds=time.monotonic() - start, estimate=None
-    )
+def keys_of(pairs: PairTexts, store: LabelStore) -> Keys:
+    """The store's keys [N, 2] of all pairs, made piece by piece."""
+    out = np.empty((len(pairs), 2), np.uint64)
+    for start in range(0, len(pairs), _KEYS_AT_ONCE):
+        rows = np.arange(start, min(start + _KEYS_AT_ONCE, len(pairs)))
+        out[rows] = store.keys(*pairs.texts(rows))
+    return out
 
 
 class _OpenShard:
@@ -237,11 +172,3 @@ def _sampled(
     seconds = (time.monotonic() - start) / sample * (len(missing) - sample)
     log.info("labels: %s pairs to label, about %s seconds", f"{len(missing):,}", f"{seconds:,.0f}")
     return missing[np.sort(drawn[2 * sample :])], seconds
-
-
-def _positions(column: str, pairs: pa.Table, table: pa.Table) -> NDArray[np.int64]:
-    place = pc.index_in(pairs.column(column), table.column(column).combine_chunks())
-    if place.null_count:
-        unknown = pc.filter(pairs.column(column), pc.is_null(place))[0].as_py()
-        raise DataError(f"pairs: {place.null_count:,} rows have a {column} that is not known, such as {unknown!r}")
-    return np.asarray(place.to_numpy(), np.int64)

@@ -11,9 +11,9 @@ import numpy as np
 
 from shopstill.core.errors import ArtifactError
 from shopstill.core.fingerprint import file_sha256, fingerprint
+from shopstill.data.pairs import PairTexts
 from shopstill.models import build
 from shopstill.models.build import TextModel
-from shopstill.models.pairs import PairTexts
 from shopstill.train.predict import predict
 
 MEMBERS = "members"

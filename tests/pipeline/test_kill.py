@@ -1,4 +1,4 @@
-"""Killed with SIGKILL at any moment and started again, a run ends with the same scores, and nothing half-made is whole."""
+"""Killed with SIGKILL and started again, a run ends with the same scores, and nothing torn passes for whole."""
 
 from __future__ import annotations
 

@@ -81,12 +81,12 @@ def test_an_unknown_id_is_named(catalogue: Catalogue) -> None:
 
 def test_queries_made_from_titles_are_taken_in_once(catalogue: Catalogue) -> None:
     before = len(catalogue.queries)
-    made = pa.table({"query_id": ["pseudo-0", "pseudo-1"], "text": ["red mug", "blue chair"]})
+    made = pa.table({"query_id": ["cut-0", "cut-1"], "text": ["red mug", "blue chair"]})
     catalogue.know(made)
     catalogue.know(made)
     assert catalogue.queries[before:] == ["red mug", "blue chair"]
     product = catalogue.product_ids[0].as_py()
-    pairs = catalogue.pairs(pa.table({"query_id": ["pseudo-1"], "product_id": [product]}))
+    pairs = catalogue.pairs(pa.table({"query_id": ["cut-1"], "product_id": [product]}))
     assert catalogue.queries[pairs.query_N[0]] == "blue chair"
 
 

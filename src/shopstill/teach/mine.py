@@ -5,7 +5,7 @@ Shape legend: ``Q`` queries, ``K`` candidates a query.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -20,7 +20,7 @@ from shopstill.core.errors import DataError
 from shopstill.core.progress import progress
 from shopstill.data.bm25 import BM25
 from shopstill.data.shop import Shop
-from shopstill.data.text import fold
+from shopstill.teach.pseudo import cut_queries, varied_queries
 
 MINED = pa.schema(
     [
@@ -34,8 +34,6 @@ MINED = pa.schema(
 _QUERIES_AT_ONCE = 512
 _SEEDS = 2
 _SPARE = 8
-_PSEUDO_WORDS = (2, 5)
-_PSEUDO_TRIES = 20
 
 
 @config
@@ -47,14 +45,16 @@ class Mine:
         others: products judged for the most similar other queries given: near misses.
         neighbours: products whose titles are most similar to those judged for the query: near duplicates.
         random: products drawn from the whole catalogue.
-        pseudo: queries made of words that stand together in titles; they are mined like the others.
+        cut_queries: how many queries to make of words that stand together in titles; they are mined like the others.
+        varied_queries: how many queries to make of training queries, with a word left out, added or changed.
     """
 
     bm25: int = Field(default=20, ge=0)
     others: int = Field(default=4, ge=0)
     neighbours: int = Field(default=4, ge=0)
     random: int = Field(default=4, ge=0)
-    pseudo: int = Field(default=0, ge=0)
+    cut_queries: int = Field(default=0, ge=0)
+    varied_queries: int = Field(default=0, ge=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class Mined:
 
     Attributes:
         pairs: query_id, product_id, source; each pair once.
-        queries: the queries made from titles: query_id, text.
+        queries: the queries that were made up: query_id, text.
     """
 
     pairs: pa.Table
@@ -91,7 +91,10 @@ def mine(shop: Shop, query_ids: Sequence[str], how: Mine | None = None, seed: in
         raise DataError(f"{shop.path}: has no products to mine; check the catalogue's reader")
     texts = _texts(shop, query_ids)
     judged = _judged(shop, query_ids, products.column("product_id"))
-    pseudo = pseudo_queries(titles, how.pseudo, seed, known=shop.read("queries", ["text"]).column("text").to_pylist())
+    known = shop.read("queries", ["text"]).column("text").to_pylist()
+    cut = cut_queries(titles, how.cut_queries, seed, known)
+    varied = varied_queries(texts, how.varied_queries, seed, [*known, *cut.column("text").to_pylist()])
+    pseudo = pa.concat_tables([cut, varied])
     ids = [*query_ids, *pseudo.column("query_id").to_pylist()]
     miner = _Miner(titles, [*texts, *pseudo.column("text").to_pylist()], [*judged, *([[]] * len(pseudo))], how)
     pieces = [pa.RecordBatch.from_pylist([], MINED)]
@@ -102,30 +105,6 @@ def mine(shop: Shop, query_ids: Sequence[str], how: Mine | None = None, seed: in
             pieces.append(_batch(ids, products.column("product_id"), found))
             bar.advance(len(these))
     return Mined(pairs=pa.Table.from_batches(pieces, MINED), queries=pseudo)
-
-
-def pseudo_queries(titles: Sequence[str], count: int, seed: int = 0, known: Iterable[str] = ()) -> pa.Table:
-    """Queries of two to five words that stand together in a title: query_id, text; none twice, none ``known``.
-
-    ``known`` are all queries of the shop, of every split: a query that is made up may not give one of them away. Fewer
-    than ``count`` come back where the titles hold no more.
-
-    >>> pseudo_queries(["red coffee mug with lid"], 1, known=["coffee mug"]).column("query_id").to_pylist()
-    ['pseudo-0']
-    """
-    random = np.random.default_rng(seed)
-    taken = {fold(text) for text in known}
-    made: list[str] = []
-    for _ in range(count * _PSEUDO_TRIES if titles else 0):
-        if len(made) == count:
-            break
-        chunk = _chunk(titles[int(random.integers(len(titles)))], random)
-        form = fold(chunk)
-        if form and form not in taken:
-            taken.add(form)
-            made.append(chunk)
-    ids = pa.array([f"pseudo-{number}" for number in range(len(made))], pa.string())
-    return pa.table({"query_id": ids, "text": pa.array(made, pa.string())})
 
 
 class _Miner:
@@ -224,14 +203,3 @@ def _batch(ids: list[str], product_ids: pa.ChunkedArray, found: list[tuple[int, 
 def _random(seed: int, query_id: str) -> np.random.Generator:
     digest = blake2b(query_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return np.random.default_rng([seed, int.from_bytes(digest, "little")])
-
-
-def _chunk(title: str, random: np.random.Generator) -> str:
-    """Words that stand together; a title written without spaces gives its characters two by two."""
-    words = title.split()
-    unspaced = len(words) <= 1 or max(map(len, words)) > len(title) / 2
-    units = [title[i : i + 2] for i in range(0, len(title), 2)] if unspaced and not title.isascii() else words
-    size = int(random.integers(*_PSEUDO_WORDS, endpoint=True))
-    start = int(random.integers(max(len(units) - size, 0) + 1))
-    joiner = "" if units is not words else " "
-    return joiner.join(units[start : start + size]).strip(" ,;:-()[]")

@@ -41,6 +41,8 @@ def parser() -> argparse.ArgumentParser:
         one.set_defaults(do=_run)
         one.add_argument("recipe", type=Path, help="recipe file (YAML)")
         _add_set(one)
+        if name == "run":
+            one.add_argument("--folds", type=int, metavar="K", help="cross-validate: run on K folds, judged as one")
         one.add_argument("-q", "--quiet", action="store_true", help="warnings and the result only")
     recipe = commands.add_parser("recipe", help="check a recipe, or print the schema", description="Work on recipes.")
     kinds = recipe.add_subparsers(dest="what", required=True, metavar="WHAT")
@@ -91,7 +93,10 @@ def _run(options: argparse.Namespace) -> None:
     from shopstill import pipeline, recipe
 
     wanted = recipe.read(options.recipe, options.set)
-    made = pipeline.run(wanted, until="report" if options.command == "run" else options.command)
+    if getattr(options, "folds", None) is not None:
+        made = pipeline.cross_validate(wanted, options.folds)
+    else:
+        made = pipeline.run(wanted, until="report" if options.command == "run" else options.command)
     if made[-1].kind in ("evaluate", "report"):
         _show(made)
     sys.stdout.write(f"{made[-1].kind}: {made[-1].path}\n")

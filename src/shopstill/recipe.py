@@ -112,7 +112,7 @@ class Recipe:
     mine: Mine = Field(default_factory=Mine)
     students: dict[Annotated[str, Field(pattern=_NAME)], Student] = Field(min_length=1)
     judging: Judging = Field(default_factory=Judging)
-    timing: Timing = Field(default_factory=Timing)
+    timing: Timing | None = Field(default_factory=Timing)
 
 
 def read(path: Path, changes: Iterable[str] = ()) -> Recipe:

@@ -90,6 +90,21 @@ def test_folds_part_all_queries_evenly(make) -> None:
         folds(shop, 1)
 
 
+def test_each_fold_is_tested_on_once_and_the_others_train(make) -> None:
+    shop = make(words(120))
+    parts = [sides(split_queries(shop, SplitConfig(folds=4, fold=fold, valid=0.1))) for fold in range(4)]
+    assert all(Counter(part.values()) == {"test": 30, "valid": 12, "train": 78} for part in parts)
+    assert all(sum(part[query] == "test" for part in parts) == 1 for query in parts[0])
+
+
+def test_a_fold_that_is_not_there_is_refused(make) -> None:
+    shop = make(words(20))
+    with pytest.raises(ConfigError, match=r"split\.fold: 3 is not one of 3 folds; they are numbered from 0 to 2"):
+        split_queries(shop, SplitConfig(folds=3, fold=3))
+    with pytest.raises(ConfigError, match="give one of the two"):
+        split_queries(shop, SplitConfig(folds=3, publisher=True))
+
+
 def test_a_leak_is_named(make) -> None:
     shop = make(["deck over", "Deck  Over", "mug"])
     leaking = pa.table({"query_id": ["q0", "q1", "q2"], "split": ["train", "test", "train"]})

@@ -150,7 +150,7 @@ def lineup(catalogue: Catalogue) -> Lineup:
 def test_models_stand_side_by_side(lineup: Lineup, tiny_start: Path) -> None:
     lineup.add("fast", _model(tiny_start), "student")
     lineup.add("fast (direct)", _model(tiny_start, "dot"), "twin of fast")
-    found = lineup.judge(Judging(metrics=("ndcg@10", "rmse"), **QUICK))
+    found = lineup.scored().judge(Judging(metrics=("ndcg@10", "rmse"), **QUICK))
     value = {name: found.score(name, "ndcg@10").estimate.value for name in found.roles}  # type: ignore[union-attr]
     assert value[TEACHER] > value[BM25] > value["random"], "the task must beat a trivial baseline"
     error = found.score(TEACHER, "rmse")
@@ -161,13 +161,14 @@ def test_models_stand_side_by_side(lineup: Lineup, tiny_start: Path) -> None:
 
 def test_a_teacher_that_lacks_scores_is_left_out(catalogue: Catalogue, caplog: pytest.LogCaptureFixture) -> None:
     held = Lineup(catalogue, lambda pairs: np.where(np.arange(len(pairs)) == 0, np.nan, 1.0))
-    assert list(held.judge(Judging(metrics=("ndcg@10",), **QUICK)).roles) == [BM25, "random"]
+    assert list(held.scored().judge(Judging(metrics=("ndcg@10",), **QUICK)).roles) == [BM25, "random"]
     assert "no score for 2 of the validation and test pairs" in caplog.text
 
 
 def test_slices_tell_queries_and_products_apart(catalogue: Catalogue) -> None:
     truth = catalogue.truth(catalogue.judged("test"))
     assert len(set(truth.row_slices["product"])) == 2
+    assert 1 < len(set(truth.row_slices["category"])) <= 9
     assert "query length" in truth.slices
     assert all(len(labels) == len(truth.unit_ids) for labels in truth.slices.values())
 

@@ -33,12 +33,16 @@ class SplitConfig:
         seed: another seed, another split.
         publisher: keep the publisher's own sides where judgments name them; ``valid`` is then taken from its training
             queries if it has none, and ``test`` is not used.
+        folds: part the queries into so many folds, and test on one; ``test`` is not used.
+        fold: which of the folds is tested on, from 0.
     """
 
     valid: float = Field(default=0.1, ge=0, lt=1)
     test: float = Field(default=0.2, ge=0, lt=1)
     seed: int = 0
     publisher: bool = False
+    folds: int | None = Field(default=None, ge=2)
+    fold: int = Field(default=0, ge=0)
 
 
 class LeakError(DataError):
@@ -71,8 +75,12 @@ def split_queries(shop: Shop, settings: SplitConfig) -> pa.Table:
     """
     if settings.valid + settings.test >= 1:
         raise ConfigError(f"split: valid {settings.valid} + test {settings.test} leave nothing to train on; lower one")
+    if settings.publisher and settings.folds:
+        raise ConfigError("split: publisher keeps the publisher's sides, folds makes others; give one of the two")
     if settings.publisher:
         sides = _publishers(shop, settings)
+    elif settings.folds:
+        sides = _tested_on(shop, settings, settings.folds)
     else:
         shares = {"test": settings.test, "valid": settings.valid}
         sides = _deal(_groups(shop), shares, "train", settings.seed)
@@ -93,11 +101,26 @@ def folds(shop: Shop, k: int, seed: int = 0) -> pa.Table:
     """
     if k < 2:
         raise ConfigError(f"folds: k is {k}; at least 2 is needed")
-    shares = {str(number): 1 / k for number in range(k - 1)}
-    dealt = _deal(_groups(shop), shares, str(k - 1), seed)
+    dealt = _dealt_folds(_groups(shop), k, seed)
     table = _table(shop, "fold", {key: int(fold) for key, fold in dealt.items()}, pa.int32())
     check_leaks(shop, table)
     return table
+
+
+def _dealt_folds(groups: Sequence[_Group], k: int, seed: int) -> dict[str, str]:
+    return _deal(groups, {str(number): 1 / k for number in range(k - 1)}, str(k - 1), seed)
+
+
+def _tested_on(shop: Shop, settings: SplitConfig, k: int) -> dict[str, str]:
+    """Sides with one fold as the test side; ``valid`` is still a share of all queries."""
+    if settings.fold >= k:
+        raise ConfigError(f"split.fold: {settings.fold} is not one of {k} folds; they are numbered from 0 to {k - 1}")
+    groups = _groups(shop)
+    dealt = _dealt_folds(groups, k, settings.seed)
+    tested = {query_id for query_id, fold in dealt.items() if fold == str(settings.fold)}
+    rest = [group for group in groups if group.ids[0] not in tested]
+    share = settings.valid * len(dealt) / (len(dealt) - len(tested))
+    return {**dict.fromkeys(tested, "test"), **_deal(rest, {"valid": share}, "train", settings.seed)}
 
 
 def check_leaks(shop: Shop, parted: pa.Table) -> None:

@@ -56,6 +56,38 @@ class Truth:
     row_slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
+def joined(truths: Sequence[Truth]) -> Truth:
+    """Several test sets as one: their units one after the other, with the divisions that all of them have.
+
+    >>> one = Truth(
+    ...     unit_ids=["q"], queries=["mug"], unit_N=[0], product_ids=["a"], titles=["mug"], grade_N=[1], gain_N=[1]
+    ... )
+    >>> list(joined([one, one]).unit_N)
+    [0, 1]
+    """
+    before = np.cumsum([0, *(len(truth.unit_ids) for truth in truths)])
+
+    def each(name: str) -> list[str]:
+        return [value for truth in truths for value in getattr(truth, name)]
+
+    def divisions(name: str) -> dict[str, list[str]]:
+        given: list[Mapping[str, Sequence[str]]] = [getattr(truth, name) for truth in truths]
+        common = [key for key in given[0] if all(key in one for one in given)]
+        return {key: [label for one in given for label in one[key]] for key in common}
+
+    return Truth(
+        unit_ids=each("unit_ids"),
+        queries=each("queries"),
+        unit_N=np.concatenate([np.asarray(t.unit_N) + start for t, start in zip(truths, before[:-1], strict=True)]),
+        product_ids=each("product_ids"),
+        titles=each("titles"),
+        grade_N=np.concatenate([np.asarray(truth.grade_N) for truth in truths]),
+        gain_N=np.concatenate([np.asarray(truth.gain_N) for truth in truths]),
+        slices=divisions("slices"),
+        row_slices=divisions("row_slices"),
+    )
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judged:
     """Rows with their truth; made by ``judged``.

@@ -9,10 +9,11 @@ from __future__ import annotations
 from shopstill.core.artifact import Artifact
 from shopstill.core.errors import ConfigError, nearest
 from shopstill.pipeline.flow import Run
+from shopstill.pipeline.folds import folds_of, together
 from shopstill.pipeline.stages import distil, evaluate, findings, label, prepare, report, teach
 from shopstill.recipe import Recipe, check
 
-__all__ = ["STAGES", "findings", "run"]
+__all__ = ["STAGES", "cross_validate", "findings", "run"]
 
 STAGES = ("prepare", "teach", "label", "distil", "evaluate", "report")
 
@@ -47,3 +48,22 @@ def run(recipe: Recipe, until: str = "report") -> list[Artifact]:
     if "report" in wanted:
         made.append(report(flow, made))
     return made
+
+
+def cross_validate(recipe: Recipe, folds: int) -> list[Artifact]:
+    """Run a recipe on each of several folds, and judge every query by the models that did not learn from it.
+
+    Folds share the label store; times and sizes are the first fold's.
+
+    Args:
+        recipe: the run; of its split, ``valid`` and ``seed`` count.
+        folds: how many parts the queries are dealt into; each is the test part once.
+
+    Returns:
+        The first fold's artifacts, with the evaluation and report of all folds in place of its own.
+
+    Raises:
+        ConfigError: there are fewer than two folds, or ``check`` finds a fault in the recipe.
+    """
+    parts = folds_of(recipe, folds)
+    return together(recipe, parts, [run(part, "evaluate") for part in parts])

@@ -134,7 +134,7 @@ def evaluate(
 ) -> Artifact:
     """Teacher, students, twins and BM25 side by side on the test queries; and what each costs."""
     recipe = flow.recipe
-    config = {"judging": plain(recipe.judging), "timing": plain(recipe.timing), "task": plain(recipe.task)}
+    config = {"judging": plain(recipe.judging), "timing": plain(recipe)["timing"], "task": plain(recipe.task)}
     parents: dict[str, Artifact | str] = {"prepare": shop, "teach": teacher}
     for name, (student, twin) in students.items():
         parents |= {f"student/{name}": student, f"twin/{name}": twin}
@@ -144,7 +144,11 @@ def evaluate(
         for name, (student, twin) in students.items():
             lineup.add(name, build.load(student.path / MODEL), "student")
             lineup.add(f"{name} (direct)", build.load(twin.path / MODEL), f"twin of {name}")
-        lineup.judge(recipe.judging).save(draft.folder)
+        scored = lineup.scored()
+        scored.save(draft.folder)
+        scored.judge(recipe.judging).save(draft.folder)
+        if recipe.timing is None:
+            return
         contenders: dict[str, tuple[TextModel, ...]] = {}
         if not isinstance(recipe.teacher, ScoresTeacher):
             contenders[TEACHER] = teachers.load(teacher.path).members
@@ -166,10 +170,11 @@ def report(flow: Run, made: Sequence[Artifact]) -> Artifact:
     return flow.stages.make("report", config, {"evaluate": evaluated}, make)
 
 
-def findings(made: Sequence[Artifact]) -> tuple[Evaluation, Latency, dict[str, Size], Sequence[Artifact]]:
+def findings(made: Sequence[Artifact]) -> tuple[Evaluation, Latency | None, dict[str, Size], Sequence[Artifact]]:
     """What the report tells, read back from the artifacts."""
     evaluated = next(a for a in made if a.kind == "evaluate")
-    latency = TypeAdapter(Latency).validate_json((evaluated.path / LATENCY).read_text(encoding="utf-8"))
+    timed = evaluated.path / LATENCY
+    latency = TypeAdapter(Latency).validate_json(timed.read_text(encoding="utf-8")) if timed.exists() else None
     sizes = {a.path.name: size_of(a.path / MODEL) for a in made if a.kind == "student"}
     members = teachers.folders(next(a for a in made if a.kind == "teach").path)
     if members:

@@ -13,9 +13,8 @@ import numpy as np
 import torch
 
 from shopstill.evaluate.calibrate import fit_curve
-from shopstill.evaluate.compare import Judging, compare
 from shopstill.evaluate.latency import Call, Latency, Timing, measure
-from shopstill.evaluate.results import Evaluation
+from shopstill.evaluate.scored import Scored
 from shopstill.models.ahead import Ahead, ahead
 from shopstill.models.build import TextModel
 from shopstill.models.towers import TwoTowers
@@ -54,13 +53,14 @@ class Lineup:
         score = self._catalogue.scores
         self._take(name, {p: score(x, model, f"scoring {p} with {name}") for p, x in self._parts.items()}, role)
 
-    def judge(self, judging: Judging) -> Evaluation:
-        """Judge all on the test pairs; grades are read off scores by curves fitted on the validation pairs."""
+    def scored(self) -> Scored:
+        """The test pairs with what every model gave them; grades are read off scores by curves fitted on validation."""
         grades = self._parts["valid"].grade_N
         curves = {name: fit_curve(parts["valid"], grades) for name, parts in self._scores.items()}
         scores = {name: parts["test"] for name, parts in self._scores.items()}
         predictions = {name: curve(scores[name]) for name, curve in curves.items()}
-        return compare(self._catalogue.truth(self._parts["test"]), scores, self._roles, judging, predictions)
+        truth = self._catalogue.truth(self._parts["test"])
+        return Scored(truth=truth, roles=self._roles, scores=scores, predictions=predictions)
 
     def _take(self, name: str, scores: dict[str, np.ndarray], role: str) -> None:
         self._scores[name], self._roles[name] = scores, role

@@ -26,7 +26,7 @@ from shopstill.data.text import language
 from shopstill.evaluate.compare import Judging
 from shopstill.evaluate.judged import Truth, judged
 from shopstill.evaluate.quality import parse_metric
-from shopstill.evaluate.slices import by_candidates, by_frequency, by_length, seen
+from shopstill.evaluate.slices import by_candidates, by_frequency, by_length, largest, seen
 from shopstill.evaluate.statistic import statistic
 from shopstill.models.build import TextModel
 from shopstill.train.batches import Examples, Rows
@@ -94,6 +94,12 @@ class Catalogue:
         self.frequencies: list[int | None] = queries.column("frequency").to_pylist()
         self.split = split
         self._judgments = shop.read("judgments", ["query_id", "product_id", "grade", "gain"])
+
+    @cached_property
+    def departments(self) -> list[str | None]:
+        """The root of each product's category path; None where it has none."""
+        paths = self.shop.read("products", ["category"]).column("category").to_pylist()
+        return [path[0] if path else None for path in paths]
 
     @cached_property
     def lexical(self) -> LexicalIndex:
@@ -228,9 +234,18 @@ class Catalogue:
             titles=[self.products[p] for p in pairs.product_N],
             grade_N=pairs.grade_N,
             gain_N=pairs.gain_N,
-            slices={name: labels for name, labels in divisions.items() if len(set(labels) - {""}) > 1},
-            row_slices={"product": seen(product_ids, trained)},
+            slices=_dividing(divisions),
+            row_slices=_dividing(
+                {
+                    "product": seen(product_ids, trained),
+                    "category": largest([self.departments[p] for p in pairs.product_N]),
+                }
+            ),
         )
+
+
+def _dividing(divisions: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    return {name: labels for name, labels in divisions.items() if len(set(labels) - {""}) > 1}
 
 
 def _units(pairs: Pairs) -> np.ndarray:

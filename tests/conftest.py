@@ -11,6 +11,19 @@ import pytest
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WIDTH, LAYERS, VOCABULARY = 16, 3, 400
+QUICK_JUDGING = {
+    "metrics": ["ndcg@10", "spearman", "rmse"],
+    **dict.fromkeys(("resamples", "slice_resamples", "permutations"), 100),
+}
+QUICK_TIMING = {
+    "candidates": [1],
+    "threads": [1],
+    "memory": False,
+    "seconds": 0.01,
+    "min_rounds": 2,
+    "warmups": 1,
+    "turn_ms": 1,
+}
 
 
 @pytest.fixture(scope="session")
@@ -64,13 +77,8 @@ def tiny_recipe(tiny_start: Path) -> Callable[..., dict[str, Any]]:
                     "training": training,
                 },
             },
-            "judging": {
-                "metrics": ["ndcg@10", "spearman", "rmse"],
-                "resamples": 100,
-                "slice_resamples": 100,
-                "permutations": 100,
-            },
-            "timing": {"candidates": [1], "threads": [1], "seconds": 0.01, "min_rounds": 2, "warmups": 1, "turn_ms": 1},
+            "judging": QUICK_JUDGING,
+            "timing": QUICK_TIMING,
             **changes,
         }
 

@@ -5,14 +5,12 @@ Run as ``python tools/figures.py runs/homedepot``; the run must have been evalua
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from shopstill.core.errors import ShopstillError
+from shopstill.evaluate.costs import load as load_costs
 from shopstill.evaluate.latency import Latency
 from shopstill.evaluate.results import Evaluation, load
 from shopstill.evaluate.significance import Estimate
@@ -35,8 +33,8 @@ def main(arguments: list[str]) -> int:
 def tables(folder: Path) -> str:
     """Quality of every model with intervals, what students keep, differences, and times."""
     evaluation = load(folder)
-    latency = TypeAdapter(Latency).validate_python(json.loads((folder / "latency.json").read_text(encoding="utf-8")))
-    parts = [_quality(evaluation), _kept(evaluation), _differences(evaluation), _times(latency)]
+    latency = load_costs(folder).latency
+    parts = [_quality(evaluation), _kept(evaluation), _differences(evaluation), _times(latency) if latency else ""]
     return "\n\n".join(part for part in parts if part)
 
 

@@ -37,8 +37,8 @@ def test_every_query_is_tested_once(tiny_recipe: Values, tmp_path: Path, caplog:
     folds = [load_evaluation(tmp_path / f"tiny-fold-{n}-of-3" / "evaluate") for n in (1, 2, 3)]
     assert sum(fold.units for fold in folds) == whole.units
     assert "<html" in (made[-1].path / "report.html").read_text(encoding="utf-8")
-    assert (made[-2].path / "latency.json").exists()
-    assert not (tmp_path / "tiny-fold-2-of-3" / "evaluate" / "latency.json").exists()
+    assert (made[-2].path / "costs.json").exists()
+    assert not (tmp_path / "tiny-fold-2-of-3" / "evaluate" / "costs.json").exists()
     caplog.clear()
     with caplog.at_level(logging.INFO):
         pipeline.cross_validate(recipe, 3)

@@ -99,7 +99,7 @@ def test_judging_otherwise_trains_nothing(
     runs: Path, tiny_recipe: Values, made_anew: MadeAnew, caplog: pytest.LogCaptureFixture
 ) -> None:
     values = tiny_recipe(runs)
-    values["timing"]["min_rounds"] = 3
+    values["timing"] = {**values["timing"], "min_rounds": 3}
     assert made_anew(values) == ["evaluate", "report"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from shopstill.data.shop import Shop, ShopWriter
 from shopstill.data.simulate import Simulate, simulate
 from shopstill.data.split import SplitConfig, split_queries
 from shopstill.evaluate.compare import Judging
+from shopstill.evaluate.costs import load as load_costs
 from shopstill.evaluate.latency import Timing
 from shopstill.models import build
 from shopstill.models.cross import Cross
 from shopstill.models.towers import Static, Towers
-from shopstill.tasks._contest import BM25, TEACHER, Lineup, time_models
+from shopstill.tasks._contest import BM25, TEACHER, Lineup, costs
 from shopstill.tasks.relevance import Catalogue, Pairs, Relevance
 
 QUICK = {"resamples": 200, "slice_resamples": 100, "permutations": 100}
@@ -173,25 +175,32 @@ def test_slices_tell_queries_and_products_apart(catalogue: Catalogue) -> None:
     assert all(len(labels) == len(truth.unit_ids) for labels in truth.slices.values())
 
 
-def test_times_are_ratios_to_the_teacher(catalogue: Catalogue, tiny_start: Path) -> None:
+def test_costs_are_ratios_to_the_teacher(catalogue: Catalogue, tiny_start: Path, tmp_path: Path) -> None:
     import torch
 
     before = torch.get_num_threads()
-    teacher = build.create(Cross(start=str(tiny_start), max_tokens=20), None, 0)
-    models = {TEACHER: (teacher, teacher), "fast": (_with_words(tiny_start),)}
+    models = {"a": build.create(Cross(start=str(tiny_start), max_tokens=20), None, 0), "b": _with_words(tiny_start)}
+    for name, model in models.items():
+        build.save(model, tmp_path / name)
+    folders = {TEACHER: [tmp_path / "a", tmp_path / "a"], "fast": [tmp_path / "b"], "scores": []}
     quick = Timing(candidates=(1, 5), threads=(1,), seconds=0.01, min_rounds=2, warmups=1, turn_ms=1)
-    found = time_models(catalogue, models, quick)
-    assert {(c.contender, c.candidates) for c in found.cells} == {(n, c) for n in models for c in (1, 5)}
-    assert [(r.contender, r.reference) for r in found.ratios] == [("fast", TEACHER)] * 2
-    assert set(found.notes) == set(models)
+    found = costs(catalogue, folders, quick)
+    assert found.latency is not None
+    measured = {TEACHER, "fast"}
+    assert {(c.contender, c.candidates) for c in found.latency.cells} == {(n, c) for n in measured for c in (1, 5)}
+    assert [(r.contender, r.reference) for r in found.latency.ratios] == [("fast", TEACHER)] * 2
+    assert set(found.latency.notes) == set(found.peak_memory_bytes) == measured
+    assert min(found.peak_memory_bytes.values()) > 50_000_000, "a process that has loaded torch takes more"
     assert torch.get_num_threads() == before
-    alone = time_models(catalogue, {"fast": models["fast"]}, quick)
-    assert alone.ratios == ()
+    alone = costs(catalogue, {"fast": folders["fast"]}, replace(quick, memory=False))
+    assert alone.latency is not None
+    assert alone.latency.ratios == ()
+    assert alone.peak_memory_bytes == {}
+    found.save(tmp_path)
+    assert load_costs(tmp_path) == found
 
 
 def _with_words(start: Path) -> build.TextModel:
-    from dataclasses import replace
-
     from shopstill.data.lexical import LexicalIndex
 
     return replace(_model(start), lexical=LexicalIndex.build(["red mug"]))

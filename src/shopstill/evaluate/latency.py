@@ -64,6 +64,7 @@ class Timing:
     sample_us: float = Field(
         default=100.0, gt=0, description="calls are repeated within a sample until it lasts this long"
     )
+    memory: bool = Field(default=True, description="also take each model's peak memory, in a fresh process")
     seed: int = Field(default=0, ge=0)
 
 

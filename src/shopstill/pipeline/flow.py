@@ -13,7 +13,7 @@ from shopstill.recipe import Recipe
 from shopstill.tasks.relevance import Catalogue
 
 Part = Literal["student", "twin"]
-MODEL, PAIRS, QUERIES, LATENCY, STORE = "model", "pairs.parquet", "queries.parquet", "latency.json", "labels"
+MODEL, PAIRS, QUERIES, STORE = "model", "pairs.parquet", "queries.parquet", "labels"
 
 
 class Run:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 
 from shopstill.core.artifact import Artifact, Draft
 from shopstill.core.config import plain
 from shopstill.core.errors import ConfigError
+from shopstill.evaluate.costs import load as load_costs
 from shopstill.evaluate.results import RANDOM
 from shopstill.evaluate.results import load as load_evaluation
 from shopstill.evaluate.scored import Scored, pooled
 from shopstill.evaluate.scored import load as load_scored
-from shopstill.pipeline.flow import LATENCY, Run
+from shopstill.pipeline.flow import Run
 from shopstill.pipeline.stages import report
 from shopstill.recipe import Recipe
 
@@ -46,7 +46,7 @@ def together(recipe: Recipe, folds: Sequence[Recipe], made: Sequence[list[Artifa
         scores = [_scored(fold, evaluation) for fold, evaluation in zip(folds, evaluations, strict=True)]
         pooled(scores).judge(recipe.judging).save(draft.folder)
         if recipe.timing is not None:
-            shutil.copyfile(evaluations[0].path / LATENCY, draft.folder / LATENCY)
+            load_costs(evaluations[0].path).save(draft.folder)
 
     parents = {f"fold {number}": evaluation for number, evaluation in enumerate(evaluations, 1)}
     evaluated = flow.stages.make("evaluate", {"judging": plain(recipe.judging)}, parents, make)

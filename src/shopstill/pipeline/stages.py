@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import TypeAdapter
 
 from shopstill import __version__
 from shopstill.core.artifact import Artifact, Draft
@@ -21,21 +18,23 @@ from shopstill.data.ingest import ingest
 from shopstill.data.shop import Shop
 from shopstill.data.simulate import Simulate, simulate
 from shopstill.data.split import split_queries
+from shopstill.evaluate.costs import load as load_costs
 from shopstill.evaluate.latency import Latency
 from shopstill.evaluate.report import write_report
 from shopstill.evaluate.results import Evaluation
 from shopstill.evaluate.results import load as load_evaluation
 from shopstill.evaluate.size import Size, size_of
 from shopstill.models import build
-from shopstill.models.build import TextModel
-from shopstill.pipeline.flow import LATENCY, MODEL, PAIRS, QUERIES, Part, Run
+from shopstill.pipeline.flow import MODEL, PAIRS, QUERIES, Part, Run
 from shopstill.pipeline.learn import teacher_scores, train_student, train_teacher
 from shopstill.recipe import EnsembleTeacher, ScoresTeacher
-from shopstill.tasks._contest import TEACHER, Lineup, time_models
+from shopstill.tasks._contest import TEACHER, Lineup, costs
 from shopstill.teach import teacher as teachers
 from shopstill.teach.mine import mine
 from shopstill.teach.scores_file import scores_file
 from shopstill.train.objective import Objective
+
+_COUNTED = "weights, tokenizer, settings; memory: Python, its libraries and the model, scoring 100 candidates"
 
 
 def prepare(flow: Run) -> Artifact:
@@ -147,14 +146,10 @@ def evaluate(
         scored = lineup.scored()
         scored.save(draft.folder)
         scored.judge(recipe.judging).save(draft.folder)
-        if recipe.timing is None:
-            return
-        contenders: dict[str, tuple[TextModel, ...]] = {}
-        if not isinstance(recipe.teacher, ScoresTeacher):
-            contenders[TEACHER] = teachers.load(teacher.path).members
-        contenders |= {name: (build.load(student.path / MODEL),) for name, (student, _) in students.items()}
-        latency = time_models(flow.catalogue, contenders, recipe.timing)
-        (draft.folder / LATENCY).write_text(json.dumps(asdict(latency), indent=2) + "\n", encoding="utf-8")
+        if recipe.timing is not None:
+            folders = {name: [student.path / MODEL] for name, (student, _) in students.items()}
+            contenders = {TEACHER: teachers.folders(teacher.path), **folders}
+            costs(flow.catalogue, contenders, recipe.timing).save(draft.folder)
 
     return flow.stages.make("evaluate", config, parents, make)
 
@@ -173,10 +168,12 @@ def report(flow: Run, made: Sequence[Artifact]) -> Artifact:
 def findings(made: Sequence[Artifact]) -> tuple[Evaluation, Latency | None, dict[str, Size], Sequence[Artifact]]:
     """What the report tells, read back from the artifacts."""
     evaluated = next(a for a in made if a.kind == "evaluate")
-    timed = evaluated.path / LATENCY
-    latency = TypeAdapter(Latency).validate_json(timed.read_text(encoding="utf-8")) if timed.exists() else None
-    sizes = {a.path.name: size_of(a.path / MODEL) for a in made if a.kind == "student"}
-    members = teachers.folders(next(a for a in made if a.kind == "teach").path)
-    if members:
-        sizes = {TEACHER: size_of(members), **sizes}
-    return load_evaluation(evaluated.path), latency, sizes, list(made)
+    cost = load_costs(evaluated.path)
+    folders = {a.path.name: [a.path / MODEL] for a in made if a.kind == "student"}
+    folders = {TEACHER: teachers.folders(next(a for a in made if a.kind == "teach").path), **folders}
+    sizes = {
+        name: size_of(those, peak_memory=cost.peak_memory_bytes.get(name), note=_COUNTED)
+        for name, those in folders.items()
+        if those
+    }
+    return load_evaluation(evaluated.path), cost.latency, sizes, list(made)

@@ -8,13 +8,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from shopstill.evaluate.calibrate import fit_curve
-from shopstill.evaluate.latency import Call, Latency, Timing, measure
+from shopstill.evaluate.costs import Costs
+from shopstill.evaluate.latency import Call, Timing, measure
 from shopstill.evaluate.scored import Scored
+from shopstill.evaluate.size import peak_memory
+from shopstill.models import build
 from shopstill.models.ahead import Ahead, ahead
 from shopstill.models.build import TextModel
 from shopstill.models.towers import TwoTowers
@@ -23,7 +27,8 @@ from shopstill.tasks.relevance import Catalogue, Pairs
 log = logging.getLogger(__name__)
 
 TEACHER, BM25 = "teacher", "bm25"
-_QUERIES, _PRODUCTS = 64, 1000
+_QUERIES, _PRODUCTS, _CANDIDATES = 64, 1000, 100
+_ANSWER_ONCE = f"{__name__}:answer_once"
 
 
 class Lineup:
@@ -90,28 +95,41 @@ class Answer:
         return call
 
 
-def time_models(catalogue: Catalogue, models: Mapping[str, Sequence[TextModel]], timing: Timing) -> Latency:
-    """Time models, or ensembles of several, on test queries and products, interleaved in one run.
+def costs(catalogue: Catalogue, folders: Mapping[str, Sequence[Path]], timing: Timing) -> Costs:
+    """Measure models, or ensembles of several, on test queries and products.
 
-    Ratios are against the teacher, where there is one.
+    Args:
+        catalogue: the shop.
+        folders: contender → folders of its models; one without any is left out.
+        timing: how times are taken.
     """
     test = catalogue.judged("test")
     queries = [catalogue.queries[q] for q in np.unique(test.query_N)[:_QUERIES]]
     products = [catalogue.products[p] for p in np.unique(test.product_N)[:_PRODUCTS]]
-    contenders = {name: _contender(those, queries, products) for name, those in models.items()}
+    there = {name: list(those) for name, those in folders.items() if those}
+    memory = {
+        name: peak_memory(_ANSWER_ONCE, [[str(folder) for folder in those], queries[0], products[:_CANDIDATES]])
+        for name, those in there.items()
+        if timing.memory
+    }
+    contenders = {name: _contender([build.load(f) for f in those], queries, products) for name, those in there.items()}
     before = torch.get_num_threads()
     try:
-        return measure(contenders, timing, reference=TEACHER if TEACHER in models else None)
+        latency = measure(contenders, timing, reference=TEACHER if TEACHER in there else None)
     finally:
         torch.set_num_threads(before)
+    return Costs(latency=latency, peak_memory_bytes=memory)
+
+
+def answer_once(folders: Sequence[str], query: str, products: Sequence[str]) -> None:
+    """Load models and score a query with all products, as a process would that does nothing else."""
+    for folder in folders:
+        ahead(build.load(Path(folder)), products).score(query, np.arange(len(products)))
 
 
 def _contender(models: Sequence[TextModel], queries: list[str], products: list[str]) -> Answer:
-    joined = not all(isinstance(model.network, TwoTowers) for model in models)
-    note = (
-        "query tokenised, joined with titles tokenised ahead, every pair read in PyTorch"
-        if joined
-        else "query tokenised and encoded in PyTorch; products encoded ahead of time"
-    )
+    apart = all(isinstance(model.network, TwoTowers) for model in models)
+    joined = "query tokenised, joined with titles tokenised ahead, every pair read"
+    note = "query tokenised and encoded; products encoded ahead of time" if apart else joined
     done = tuple(ahead(model, products) for model in models)
     return Answer(models=done, queries=queries, products=len(products), note=note)

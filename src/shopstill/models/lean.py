@@ -1,7 +1,7 @@
 """The towers' scoring in numpy: at a hundred candidates, a framework's overhead would cost more than the work.
 
-Shapes: ``N`` candidates, ``T`` tokens of a product, ``U`` tokens of the query, ``D`` width, ``H`` hidden units, ``F``
-features.
+Shapes: ``P`` products, ``N`` candidates, ``S`` tokens of several products end to end, ``U`` tokens of the query, ``D``
+width, ``H`` hidden units, ``F`` features.
 """
 
 from __future__ import annotations
@@ -51,13 +51,26 @@ class LeanQuery:
 
 
 class LeanProducts:
-    """Encoded products to take candidates from; tokens come first, so that sums over them run along rows."""
+    """Encoded products to take candidates from; their tokens lie end to end, so that padding costs nothing."""
 
     def __init__(self, side: Side) -> None:
         self.pooled_PD = _numpy(side.pooled)
-        self.tokens_TPD = _numpy(side.tokens.transpose(0, 1))
-        self.absent_TP = np.where(_numpy(side.weight.T) == 0, np.float32(ABSENT), np.float32(0))
-        self.tokens_TPD[self.absent_TP != 0] = 0
+        there_PT = _numpy(side.weight) != 0
+        # A product without a token keeps one that is far from everything.
+        there_PT[~there_PT.any(axis=1), 0] = True
+        self._tokens_SD = _numpy(side.tokens)[there_PT]
+        self._absent_S = np.where(_numpy(side.weight)[there_PT] == 0, np.float32(ABSENT), np.float32(0))
+        self._length_P = there_PT.sum(axis=1)
+        self._start_P = np.cumsum(self._length_P) - self._length_P
+
+    def cosines(self, query: LeanSide, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Cosines [U, S] of the query's tokens with those of the candidates, and where each candidate begins [N]."""
+        length_N = self._length_P[candidates]
+        first_N = np.cumsum(length_N) - length_N
+        rows_S = np.arange(first_N[-1] + length_N[-1]) + np.repeat(self._start_P[candidates] - first_N, length_N)
+        cosine = query.tokens @ self._tokens_SD.take(rows_S, axis=0).T
+        cosine += self._absent_S.take(rows_S)
+        return cosine, first_N
 
 
 class LeanDot:
@@ -108,21 +121,18 @@ class LeanInteraction:
 
     def match(self, query: LeanSide, products: LeanProducts, candidates: np.ndarray) -> np.ndarray:
         """[N, 2 + levels], as ``InteractionHead.match`` gives them."""
-        tokens_TND = products.tokens_TPD.take(candidates, axis=1)
-        longest, count, width = tokens_TND.shape
-        cosine = (tokens_TND.reshape(-1, width) @ query.tokens.T).reshape(longest, count, -1)
-        cosine += products.absent_TP.take(candidates, axis=1)[:, :, None]
-        best = cosine.max(axis=0)
+        cosine, first = products.cosines(query, candidates)
+        best = np.maximum.reduceat(cosine, first, axis=1)
         growth = np.exp(cosine * np.float32(self._step / SPREAD**2))
-        term = np.exp(np.square(cosine, out=cosine) * np.float32(-0.5 / SPREAD**2))
-        counts = [term.sum(axis=0) * self._factor_L[0]]
-        for factor in self._factor_L[1:]:
-            term *= growth
-            counts.append(term.sum(axis=0) * factor)
-        out = np.empty((count, 2 + len(LEVELS)), np.float32)
-        out[:, 0] = best @ query.weight
-        out[:, 1:-1] = (np.log1p(np.stack(counts[::-1])) @ query.weight).T
-        out[:, -1] = best.min(axis=1)
+        terms = np.empty((len(LEVELS), *cosine.shape), np.float32)
+        np.exp(np.square(cosine, out=cosine) * np.float32(-0.5 / SPREAD**2), out=terms[0])
+        for level in range(1, len(LEVELS)):
+            np.multiply(terms[level - 1], growth, out=terms[level])
+        counts = np.add.reduceat(terms, first, axis=2) * self._factor_L[:, None, None]
+        out = np.empty((len(candidates), 2 + len(LEVELS)), np.float32)
+        out[:, 0] = query.weight @ best
+        out[:, 1:-1] = (query.weight @ np.log1p(counts[::-1])).T
+        out[:, -1] = best.min(axis=0)
         return out
 
 

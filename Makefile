@@ -55,7 +55,7 @@ constraints: ## resolve every dependency anew in a clean environment, and pin wh
 
 clean: ## remove .venv and every cache; runs stay
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	find src tests tools benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps say that an install finished, and with which pins; one cut short is taken up where it was.
 $(READY): pyproject.toml constraints.txt weights.txt

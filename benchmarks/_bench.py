@@ -8,7 +8,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -59,16 +59,21 @@ class Judged:
         )
 
 
-def judged(pairs: int) -> Judged:
-    """Pairs of the Home Depot set where it is at hand, else of a simulated shop."""
+@contextmanager
+def opened_shop(queries: int) -> Iterator[tuple[Shop, str]]:
+    """The Home Depot set where it is at hand, else a simulated shop of so many queries; and the name of its source."""
     path = DATA / "homedepot" / "train.csv.zip"
     with TemporaryDirectory() as folder:
         if path.exists():
             ingest(HomeDepot(path=path).read(), Path(folder))
-            shop, source = Shop(Path(folder) / "shop"), "Home Depot"
+            yield Shop(Path(folder) / "shop"), "Home Depot"
         else:
-            shop = simulate(Simulate(queries=max(600, pairs // 15), events=0), Path(folder))
-            source = "simulated shop"
+            yield simulate(Simulate(queries=queries, events=0), Path(folder)), "simulated shop"
+
+
+def judged(pairs: int) -> Judged:
+    """Pairs of the Home Depot set where it is at hand, else of a simulated shop."""
+    with opened_shop(max(600, pairs // 15)) as (shop, source):
         tables = {name: shop.read(name) for name in ("products", "queries", "judgments")}
     texts = dict(zip(*(tables["queries"].column(c).to_pylist() for c in ("query_id", "text")), strict=True))
     titles = dict(zip(*(tables["products"].column(c).to_pylist() for c in ("product_id", "title")), strict=True))

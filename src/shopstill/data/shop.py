@@ -163,8 +163,7 @@ class TableDigest:
             self._nested(name, (array.cast(_entries(kind)) if pa.types.is_map(kind) else array).flatten())
         elif pa.types.is_string(kind):
             self._feed(f"{name}/length", _lengths(array))
-            text = "".join(value or "" for value in array.to_pylist())
-            self._feed(f"{name}/data", np.frombuffer(text.encode("utf-8"), np.uint8))
+            self._feed(f"{name}/data", _bytes(array))
         else:
             filled = array.cast(pa.int64()) if pa.types.is_timestamp(kind) else array
             self._feed(f"{name}/data", filled.fill_null(0).to_numpy(zero_copy_only=False))
@@ -211,6 +210,17 @@ def _lengths(array: pa.Array) -> np.ndarray:
     if pa.types.is_map(array.type):
         array = array.cast(_entries(array.type))
     return measure(array).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int32)
+
+
+def _bytes(array: pa.Array) -> np.ndarray:
+    """The bytes of all texts, end to end."""
+    # A null may lie over bytes that are no one's.
+    array = array.fill_null("") if array.null_count else array
+    _, offsets, data = array.buffers()
+    if not len(array) or data is None:
+        return np.empty(0, np.uint8)
+    at = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1]
+    return np.frombuffer(data, np.uint8)[at[0] : at[-1]]
 
 
 def _entries(kind: pa.MapType) -> pa.ListType:

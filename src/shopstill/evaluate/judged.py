@@ -62,7 +62,7 @@ def joined(truths: Sequence[Truth]) -> Truth:
     >>> one = Truth(
     ...     unit_ids=["q"], queries=["mug"], unit_N=[0], product_ids=["a"], titles=["mug"], grade_N=[1], gain_N=[1]
     ... )
-    >>> list(joined([one, one]).unit_N)
+    >>> joined([one, one]).unit_N.tolist()
     [0, 1]
     """
     before = np.cumsum([0, *(len(truth.unit_ids) for truth in truths)])

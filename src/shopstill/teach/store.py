@@ -291,9 +291,10 @@ def _checked(keys: Keys) -> Keys:
 def _sorted_once(keys: Keys) -> NDArray[np.int64]:
     """Positions of distinct keys in ascending order; of equal keys the first."""
     order = np.argsort(keys[:, 0])
-    ordered = keys[order, 0]
-    if not (ordered[1:] == ordered[:-1]).any():
-        return order
-    order = np.lexsort((keys[:, 1], keys[:, 0]))
-    same = (keys[order[1:]] == keys[order[:-1]]).all(axis=1)
-    return order[np.concatenate(([True], ~same))]
+    equal = np.diff(keys[order, 0]) == 0
+    # Only rows that share their first half are looked at again: where few do, that takes no memory.
+    tied = np.flatnonzero(np.append(equal, False) | np.append(False, equal))
+    rows = order[tied]
+    order[tied] = rows = rows[np.lexsort((rows, keys[rows, 1], keys[rows, 0]))]
+    repeated = (keys[rows[1:]] == keys[rows[:-1]]).all(axis=1)
+    return np.delete(order, tied[1:][repeated])

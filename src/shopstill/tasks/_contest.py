@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from shopstill.evaluate.calibrate import fit_curve
 from shopstill.evaluate.costs import Costs
@@ -83,6 +84,7 @@ class Answer:
     def prepare(self, candidates: int, threads: int) -> Call:
         """Queries in turn, each against candidates drawn ahead."""
         torch.set_num_threads(threads)
+        threadpool_limits(threads, "blas")
         draw = np.random.default_rng(0)
         chosen = [draw.choice(self.products, min(candidates, self.products), replace=False) for _ in self.queries]
         state = {"at": -1}
@@ -115,7 +117,8 @@ def costs(catalogue: Catalogue, folders: Mapping[str, Sequence[Path]], timing: T
     contenders = {name: _contender([build.load(f) for f in those], queries, products) for name, those in there.items()}
     before = torch.get_num_threads()
     try:
-        latency = measure(contenders, timing, reference=TEACHER if TEACHER in there else None)
+        with threadpool_limits():  # puts back what the contenders set for numpy
+            latency = measure(contenders, timing, reference=TEACHER if TEACHER in there else None)
     finally:
         torch.set_num_threads(before)
     return Costs(latency=latency, peak_memory_bytes=memory)

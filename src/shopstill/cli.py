@@ -59,10 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status: 0 done, 1 a fault in what was given, 130 interrupted."""
     options = parser().parse_args(arguments)
     quiet = getattr(options, "quiet", False)
-    logging.basicConfig(
-        level=logging.WARNING if quiet else logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
-    )
-    logging.getLogger("bm25s").setLevel(logging.WARNING)
+    level = logging.WARNING if quiet else logging.INFO
+    logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(level)  # some libraries set their own loggers to DEBUG
     try:
         options.do(options)
     except BrokenPipeError:

@@ -36,8 +36,9 @@ from shopstill.models.cross import Cross
 from shopstill.models.pretrained import locate
 from shopstill.models.towers import Static, Towers, Transformer
 from shopstill.train.batches import Examples
-from shopstill.train.fit import Training, fit
+from shopstill.train.fit import fit
 from shopstill.train.objective import Objective
+from shopstill.train.training import Training
 from shopstill.types import Term
 
 START = "splade-tiny"

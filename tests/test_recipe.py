@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-from shopstill import recipe
 from shopstill.core.config import build, plain
 from shopstill.core.errors import ConfigError, DataError
+from shopstill.models.build import starts
 from shopstill.models.pretrained import PACKAGED
-from shopstill.recipe import Recipe, ScoresTeacher, check, read, recipe_schema
+from shopstill.recipe import Recipe, ScoresTeacher, read, recipe_schema
+from shopstill.recipe.check import check
+from shopstill.recipe.parts import members
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -40,8 +42,8 @@ def test_every_recipe_is_read_and_without_fault(path: Path, monkeypatch: pytest.
     monkeypatch.setattr(type(made.shop.options), "sources", lambda self: [], raising=False)
     check(made)
     models = [student.model for student in made.students.values()]
-    models += [member.model for member in recipe._members(made.teacher).values()]
-    for start in {start for model in models for start in recipe._starts(model)}:
+    models += [member.model for member in members(made.teacher).values()]
+    for start in {start for model in models for start in starts(model)}:
         assert start in {None, "teacher", *PACKAGED}, "a recipe that is shipped runs offline"
 
 
@@ -238,3 +240,43 @@ def _key_faults(whole: dict[str, Any], place: dict[str, Any], value: dict[str, A
             yield f"{path}.{key}: unknown"
         elif isinstance(found, dict):
             yield from _faults(whole, found, inner, f"{path}.{key}")
+
+
+@pytest.mark.parametrize(
+    ("chains", "told"),
+    [
+        ({"a": {"of": "fst", "passes": ["tables"]}}, r"compress\.a\.of: unknown model 'fst'; did you mean 'fast'"),
+        ({"fast": {"of": "exact", "passes": ["tables"]}}, r"compress\.fast: a student has this name"),
+        (
+            {"a": {"of": "b", "passes": ["tables"]}, "b": {"of": "a", "passes": ["recover"]}},
+            r"compress\.a\.of: goes on from itself by way of 'b'",
+        ),
+        (
+            {"a": {"of": "fast", "passes": ["tables"]}, "b": {"of": "a", "passes": ["vocabulary"]}},
+            r"compress\.b\.passes: vocabulary after tables",
+        ),
+        ({"a": {"of": "fast", "passes": ["tables"], "objective": [{"loss": "hint"}]}}, r"compress\.a\.objective: hint"),
+    ],
+)
+def test_chains_that_cannot_be_run_are_named(
+    chains: dict[str, Any], told: str, tiny_recipe: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        check(build(Recipe, tiny_recipe(tmp_path, compress=chains)))
+
+
+@pytest.mark.parametrize(
+    ("chain", "told"),
+    [
+        ({"of": "fast", "passes": ["tabels"]}, "pass 'tabels': did you mean 'tables'"),
+        ({"of": "fast", "passes": [{"kind": "tables", "bits": 5}]}, "bits"),
+        ({"of": "fast", "passes": [{"kind": "tables", "bist": 8}]}, "did you mean 'bits'"),
+        ({"of": "fast", "passes": []}, "passes"),
+        ({"of": "fast", "passes": ["tables"], "by": "rmse"}, "a guard does not fit"),
+    ],
+)
+def test_passes_are_read_with_errors_that_teach(
+    chain: dict[str, Any], told: str, tiny_recipe: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        build(Recipe, tiny_recipe(tmp_path, compress={"small": chain}))

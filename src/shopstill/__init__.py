@@ -1,3 +1,19 @@
 """shopstill: distil heavy e-commerce models into small students, and prove what they kept."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shopstill.serve.engine import Bundle
+
 __version__ = "0.1.0"
+
+
+def load_bundle(path: str | Path, threads: int = 1) -> Bundle:
+    """A bundle that ``shopstill export`` wrote, verified and ready to score; see ``shopstill.serve.engine``."""
+    from shopstill.serve import engine
+
+    return engine.load_bundle(path, threads)

@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
         if name == "run":
             one.add_argument("--folds", type=int, metavar="K", help="cross-validate: run on K folds, judged as one")
         one.add_argument("-q", "--quiet", action="store_true", help="warnings and the result only")
+    _add_compression(commands)
     recipe = commands.add_parser("recipe", help="check a recipe, or print the schema", description="Work on recipes.")
     kinds = recipe.add_subparsers(dest="what", required=True, metavar="WHAT")
     check = kinds.add_parser("check", help="name every fault in a recipe", description="Name every fault in a recipe.")
@@ -78,6 +79,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _add_compression(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    squeeze = commands.add_parser(
+        "compress",
+        help="run the recipe's chains of passes, and judge every step as it is served",
+        description="Run the recipe's chains of passes, and judge every step as it is served; what they start from is "
+        "made where it is missing.",
+    )
+    squeeze.set_defaults(do=_compress)
+    ship = commands.add_parser(
+        "export",
+        help="write a model as a folder to ship",
+        description="Write a model of a run as a folder to ship; what is missing is made.",
+    )
+    ship.set_defaults(do=_export)
+    for one in (squeeze, ship):
+        one.add_argument("recipe", type=Path, help="recipe file (YAML)")
+        _add_set(one)
+        one.add_argument("-q", "--quiet", action="store_true", help="warnings and the result only")
+    ship.add_argument("model", help="teacher, a student, a chain, or a step of one, such as small/2-tables")
+    ship.add_argument("--to", type=Path, metavar="FOLDER", help="where it will be (default: bundles/RECIPE/MODEL)")
+    ship.add_argument(
+        "--format",
+        choices=("onnx", "hf"),
+        default="onnx",
+        help="onnx: a bundle; hf: for transformers or sentence-transformers",
+    )
+
+
 def _add_set(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--set",
@@ -102,6 +131,30 @@ def _run(options: argparse.Namespace) -> None:
     sys.stdout.write(f"{made[-1].kind}: {made[-1].path}\n")
 
 
+def _compress(options: argparse.Namespace) -> None:
+    require("torch", "train")
+    from rich.console import Console
+
+    from shopstill import pipeline, recipe
+    from shopstill.evaluate.report import terminal_tables
+
+    done = pipeline.compress(recipe.read(options.recipe, options.set))
+    steps = [made.step for made in done.models if made.step is not None]
+    console = Console()
+    for table in terminal_tables(*done.found, steps):
+        console.print(table)
+    console.print(f"The report: {done.report.path / 'report.html'}", soft_wrap=True)
+
+
+def _export(options: argparse.Namespace) -> None:
+    require("torch", "train")
+    from shopstill import pipeline, recipe
+
+    wanted = recipe.read(options.recipe, options.set)
+    folder = options.to or Path("bundles") / wanted.name / options.model.replace("/", "-")
+    sys.stdout.write(f"{options.model}: {pipeline.export(wanted, options.model, folder, options.format)}\n")
+
+
 def _show(made: Sequence[Artifact]) -> None:
     from rich.console import Console
 
@@ -119,9 +172,10 @@ def _show(made: Sequence[Artifact]) -> None:
 def _check(options: argparse.Namespace) -> None:
     require("torch", "train")
     from shopstill import recipe
+    from shopstill.recipe.check import check
 
     wanted = recipe.read(options.recipe, options.set)
-    recipe.check(wanted)
+    check(wanted)
     sys.stdout.write(f"{options.recipe}: no fault found; it makes {wanted.runs / wanted.name}\n")
 
 

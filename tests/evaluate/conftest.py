@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from shopstill.core.artifact import Artifact
+from shopstill.evaluate.alone import Alone
 from shopstill.evaluate.calibrate import fit_curve
 from shopstill.evaluate.compare import Judging, compare
 from shopstill.evaluate.findings import Findings
@@ -95,16 +96,22 @@ def findings(truth: Truth, scores: dict[str, np.ndarray], roles: dict[str, str])
         latency=_latency(),
         sizes={
             "teacher": Size(
-                bytes=91_250_000, parameters=22_713_601, peak_memory_bytes=437_000_000, note="weights and vocabulary"
+                bytes=91_250_000,
+                parameters=22_713_601,
+                alone=Alone(seconds=0.4, peak_memory_bytes=437_000_000),
+                note="weights and vocabulary",
             ),
             "fast": Size(
                 bytes=8_310_000,
                 parameters=7_813_121,
-                peak_memory_bytes=78_000_000,
+                alone=Alone(seconds=0.4, peak_memory_bytes=78_000_000),
                 note="token table, head, vocabulary",
             ),
             "exact": Size(
-                bytes=17_800_000, parameters=4_386_049, peak_memory_bytes=81_000_000, note="weights and vocabulary"
+                bytes=17_800_000,
+                parameters=4_386_049,
+                alone=Alone(seconds=0.4, peak_memory_bytes=81_000_000),
+                note="weights and vocabulary",
             ),
         },
         lineage=_lineage(),

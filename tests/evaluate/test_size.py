@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from shopstill.core.errors import DataError
-from shopstill.evaluate.size import peak_memory, size_of, tensor_shapes
+from shopstill.evaluate.size import size_of, tensor_shapes
 
 
 def _model(folder: Path) -> Path:
@@ -57,21 +57,3 @@ def test_a_shape_that_lies_is_refused(tmp_path: Path) -> None:
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere: does not exist"):
         size_of(tmp_path / "nowhere")
-
-
-def test_peak_memory_is_of_the_call_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "eats.py").write_text("def eat(mib):\n    return len(bytearray(b'x') * (mib << 20))\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    ours = np.ones(30_000_000)  # 240 MB of this process must not count
-    little, much = peak_memory("eats:eat", [1]), peak_memory("eats:eat", [100])
-    assert little < ours.nbytes / 2
-    assert much - little == pytest.approx(99 << 20, rel=0.1)
-
-
-def test_a_call_that_fails_says_why() -> None:
-    with pytest.raises(DataError, match=r"math:sqrt failed.*math domain error"):
-        peak_memory("math:sqrt", [-1.0])
-    with pytest.raises(DataError, match="must be written"):
-        peak_memory("math.sqrt")
-    with pytest.raises(DataError, match="took more than"):
-        peak_memory("time:sleep", [5.0], timeout=0.5)

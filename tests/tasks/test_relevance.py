@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,14 @@ def test_queries_made_from_titles_are_taken_in_once(catalogue: Catalogue) -> Non
     product = catalogue.product_ids[0].as_py()
     pairs = catalogue.pairs(pa.table({"query_id": ["cut-1"], "product_id": [product]}))
     assert catalogue.queries[pairs.query_N[0]] == "blue chair"
+
+
+def test_what_may_be_learned_from_has_no_query_that_judges(catalogue: Catalogue) -> None:
+    judging = {q for part in ("valid", "test") for q in catalogue.judged(part).query_N.tolist()}  # type: ignore[arg-type]
+    training = set(catalogue.judged("train").query_N.tolist())
+    learnable = Counter(catalogue.learnable)
+    assert Counter(catalogue.queries[q] for q in training) <= learnable
+    assert sum(learnable.values()) == len(catalogue.queries) - len(judging)
 
 
 def test_a_part_without_pairs_is_refused_with_the_fix(shop: Shop) -> None:
@@ -189,13 +198,16 @@ def test_costs_are_ratios_to_the_teacher(catalogue: Catalogue, tiny_start: Path,
     measured = {TEACHER, "fast"}
     assert {(c.contender, c.candidates) for c in found.latency.cells} == {(n, c) for n in measured for c in (1, 5)}
     assert [(r.contender, r.reference) for r in found.latency.ratios] == [("fast", TEACHER)] * 2
-    assert set(found.latency.notes) == set(found.peak_memory_bytes) == measured
-    assert min(found.peak_memory_bytes.values()) > 50_000_000, "a process that has loaded torch takes more"
+    assert set(found.latency.notes) == set(found.alone) == set(found.flops) == measured
+    assert found.flops[TEACHER] > found.flops["fast"] > 0
+    assert min(a.peak_memory_bytes for a in found.alone.values()) > 50_000_000, (
+        "a process that has loaded torch takes more"
+    )
     assert torch.get_num_threads() == before
     alone = costs(catalogue, {"fast": folders["fast"]}, replace(quick, memory=False))
     assert alone.latency is not None
     assert alone.latency.ratios == ()
-    assert alone.peak_memory_bytes == {}
+    assert alone.alone == {}
     found.save(tmp_path)
     assert load_costs(tmp_path) == found
 

@@ -15,8 +15,9 @@ from safetensors import safe_open
 from torch import nn
 
 from shopstill.train.checkpoint import BEST, STATE
-from shopstill.train.fit import History, Training, fit
+from shopstill.train.fit import History, fit
 from shopstill.train.objective import Objective
+from shopstill.train.training import Training
 from shopstill.types import Signals, Term
 
 from .conftest import Net, Problem

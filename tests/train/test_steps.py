@@ -12,10 +12,11 @@ import pytest
 import torch
 from torch import nn
 
-from shopstill.train import fit as fit_module
+from shopstill.train import training as training_module
 from shopstill.train.batches import Examples
-from shopstill.train.fit import Training, fit, rate_factor
+from shopstill.train.fit import fit
 from shopstill.train.objective import Objective
+from shopstill.train.training import Training, rate_factor
 from shopstill.types import Signals, Term
 
 from .conftest import Net, Problem
@@ -103,9 +104,9 @@ def test_the_rate_rises_to_one_and_decays_to_nearly_nothing(decay: str, total: i
 
 def test_rates_never_leave_their_range_where_epochs_differ_in_length(problem: Make, tmp_path: Path) -> None:
     seen: list[float] = []
-    original = fit_module.rate_factor
+    original = training_module.rate_factor
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit_module, "rate_factor", lambda *given: seen.append(original(*given)) or seen[-1])
+        patch.setattr(training_module, "rate_factor", lambda *given: seen.append(original(*given)) or seen[-1])
         done = _fit(Net(), problem([7, 2, 5, 1, 8, 3, 3, 6, 2, 9, 4, 4, 1, 5]), tmp_path, replace(QUICK, epochs=8))
     assert len(seen) == done
     assert min(seen) > 0

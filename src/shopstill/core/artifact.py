@@ -77,16 +77,33 @@ def create(path: Path, *, kind: str, config: Mapping[str, Any], parents: Mapping
     >>> load(folder, kind="demo").config
     {'a': 1}
     """
+    with whole(path) as folder:
+        draft = Draft(folder=folder)
+        yield draft
+        _finish(folder, kind, config, parents, draft.measurements)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Write a folder aside, then put it in its place in one step, as ``create`` does for an artifact.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "demo"
+    >>> with whole(folder) as aside:
+    ...     _ = (aside / "hello.txt").write_text("hello")
+    >>> (folder / "hello.txt").read_text()
+    'hello'
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
     folder = path.parent / f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.draft"
     _HERE.add(folder.name)
     folder.mkdir()
-    draft = Draft(folder=folder)
     try:
-        yield draft
-        _finish(folder, kind, config, parents, draft.measurements)
+        yield folder
+        for part in (*sorted(folder.rglob("*")), folder):
+            _sync(part)
         _replace(folder, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -148,8 +165,7 @@ def _known(manifest: Path, stated: Any) -> None:
 def _finish(
     folder: Path, kind: str, config: Mapping[str, Any], parents: Mapping[str, str], measurements: Mapping[str, Any]
 ) -> None:
-    inside = sorted(folder.rglob("*"))
-    files = [p for p in inside if p.is_file()]
+    files = [p for p in sorted(folder.rglob("*")) if p.is_file()]
     manifest = {
         "format": FORMAT,
         "kind": kind,
@@ -161,12 +177,8 @@ def _finish(
             p.relative_to(folder).as_posix(): {"sha256": file_sha256(p), "bytes": p.stat().st_size} for p in files
         },
     }
-    for part in inside:
-        _sync(part)
     text = json.dumps(manifest, indent=2, ensure_ascii=False, sort_keys=True)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
-    _sync(folder / MANIFEST)
-    _sync(folder)
 
 
 def _replace(folder: Path, path: Path) -> None:

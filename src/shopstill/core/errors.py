@@ -24,6 +24,10 @@ class ArtifactError(ShopstillError):
     """An artifact on disk is missing, torn, tampered with, or of another kind."""
 
 
+class QualityLoss(ShopstillError):
+    """A pass lost more quality than its guard allows."""
+
+
 class MissingDependency(ShopstillError, ImportError):
     """A package that this step needs is not installed."""
 

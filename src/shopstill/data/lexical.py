@@ -114,9 +114,10 @@ class LexicalIndex:
         Raises:
             IndexError: a position or row is out of range.
         """
-        query_N, row_N = np.asarray(query_index, np.int64), np.asarray(product_index, np.int64)
+        asked, query_N = np.unique(np.asarray(query_index, np.int64), return_inverse=True)
+        row_N = np.asarray(product_index, np.int64)
         out_NF = np.empty((len(query_N), len(FEATURES)), np.float32)
-        read = [self._query(query) for query in queries]
+        read = [self._query(queries[place]) for place in asked]
         width_G = np.array([len(query.idf) for query in read], np.int64)
         with progress("lexical features", len(query_N), "pairs") as bar:
             for width in np.unique(width_G[query_N]):

@@ -133,6 +133,10 @@ class TextTokenizer:
         found = self._tokenizer.encode(text.encode("utf-8", "replace").decode("utf-8"), add_special_tokens=False).ids
         return np.array([self.begin, *found[: limit - 2], self.part], np.int64)
 
+    def token(self, number: int) -> str:
+        """The token that an id stands for."""
+        return str(self._tokenizer.id_to_token(number))
+
     def agrees(self, other: TextTokenizer) -> bool:
         """Whether the same ids stand for the same tokens."""
         mine, theirs = self._tokenizer.get_vocab(), other._tokenizer.get_vocab()

@@ -1,4 +1,4 @@
-"""What an answer of each model costs, as one file: its time and its memory."""
+"""What an answer of each model costs, as one file: its time, its memory, its operations."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from shopstill.core.errors import DataError
+from shopstill.evaluate.alone import Alone
 from shopstill.evaluate.latency import Latency
 
 COSTS_FILE = "costs.json"
@@ -21,11 +22,13 @@ class Costs:
 
     Attributes:
         latency: times of an answer, interleaved in one run; None where none were taken.
-        peak_memory_bytes: model → largest memory of a fresh process that loads it and answers.
+        alone: model → what a fresh process takes that loads it and answers once.
+        flops: model → floating point operations of one answer, with as many candidates as ``alone``.
     """
 
     latency: Latency | None = None
-    peak_memory_bytes: Mapping[str, int] = field(default_factory=dict)
+    alone: Mapping[str, Alone] = field(default_factory=dict)
+    flops: Mapping[str, int] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         """Write them into a folder."""
@@ -40,7 +43,7 @@ def load(folder: Path) -> Costs:
 
     >>> import tempfile
     >>> load(Path(tempfile.mkdtemp()))
-    Costs(latency=None, peak_memory_bytes={})
+    Costs(latency=None, alone={}, flops={})
     """
     path = folder / COSTS_FILE
     if not path.exists():

@@ -11,6 +11,7 @@ from shopstill.evaluate.latency import Cell, Latency, Ratio
 from shopstill.evaluate.quality import parse_metric
 from shopstill.evaluate.results import Comparison, Evaluation
 from shopstill.evaluate.size import Size
+from shopstill.evaluate.steps import Step, front
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class Findings:
         sizes: model → size.
         lineage: the artifacts that led here, in the order they were made.
         made: when, as text.
+        steps: what passes made of which model.
     """
 
     title: str
@@ -32,6 +34,7 @@ class Findings:
     sizes: Mapping[str, Size] = field(default_factory=dict)
     lineage: Sequence[Artifact] = ()
     made: str = ""
+    steps: Sequence[Step] = ()
 
     @property
     def primary(self) -> str:
@@ -77,3 +80,12 @@ class Findings:
     def higher(self, metric: str) -> bool:
         """Whether more is better."""
         return parse_metric(metric).higher
+
+    @property
+    def front(self) -> list[str]:
+        """The models that nothing beats in quality, time and size at once, of those that have all three."""
+        sign = 1 if self.higher(self.primary) else -1
+        scores = {model: self.evaluation.score(model, self.primary) for model in self.sizes}
+        quality = {model: sign * score.estimate.value for model, score in scores.items() if score}
+        cells = {model: self.cell(model) for model in quality}
+        return front(quality, {m: (cell.p50, float(self.sizes[m].bytes)) for m, cell in cells.items() if cell})

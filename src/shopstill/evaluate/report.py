@@ -18,6 +18,7 @@ from shopstill.evaluate.latency import Latency
 from shopstill.evaluate.page import page
 from shopstill.evaluate.results import UNITS_FILE, Evaluation
 from shopstill.evaluate.size import Size
+from shopstill.evaluate.steps import Step
 from shopstill.evaluate.words import (
     claims,
     compared,
@@ -47,6 +48,7 @@ def write_report(
     lineage: Sequence[Artifact],
     folder: Path,
     title: str = "Distillation report",
+    steps: Sequence[Step] = (),
 ) -> Path:
     """Write ``report.html``, ``report.json`` and ``units.parquet`` into a folder.
 
@@ -57,12 +59,15 @@ def write_report(
         lineage: the artifacts that led here, in the order they were made.
         folder: made if absent.
         title: what the report is of.
+        steps: what passes made of which model.
 
     Returns:
         The path of the page.
     """
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    findings = Findings(title=title, evaluation=evaluation, latency=latency, sizes=sizes, lineage=lineage, made=made)
+    findings = Findings(
+        title=title, evaluation=evaluation, latency=latency, sizes=sizes, lineage=lineage, made=made, steps=steps
+    )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / HTML_FILE
     path.write_text(page(findings), encoding="utf-8")
@@ -84,6 +89,8 @@ def plain(findings: Findings) -> dict[str, Any]:
         "evaluation": findings.evaluation.plain(),
         "latency": asdict(findings.latency) if findings.latency else None,
         "sizes": {model: asdict(own) for model, own in findings.sizes.items()},
+        "steps": [asdict(step) for step in findings.steps],
+        "front": findings.front if findings.steps else [],
         "lineage": [_artifact(artifact) for artifact in findings.lineage],
         "machine": dict(findings.machine),
     }
@@ -95,10 +102,18 @@ def _artifact(artifact: Artifact) -> dict[str, Any]:
 
 
 def terminal_tables(
-    evaluation: Evaluation, latency: Latency | None = None, sizes: Mapping[str, Size] | None = None
+    evaluation: Evaluation,
+    latency: Latency | None = None,
+    sizes: Mapping[str, Size] | None = None,
+    steps: Sequence[Step] = (),
 ) -> list[Table]:
-    """The result for a terminal: quality, what students keep at which cost, differences on the primary metric."""
-    findings = Findings(title="", evaluation=evaluation, latency=latency, sizes=sizes or {})
+    """The result for a terminal: quality, what students keep at which cost, differences on the primary metric.
+
+    Where there are steps of compression: what each of them is worth, instead.
+    """
+    findings = Findings(title="", evaluation=evaluation, latency=latency, sizes=sizes or {}, steps=steps)
+    if steps:
+        return [_steps(findings)]
     return [_quality(findings), _cost(findings), _differences(findings)]
 
 
@@ -133,6 +148,29 @@ def _cost(findings: Findings) -> Table:
     return _table(f"Share of the teacher’s gain kept, and its cost{at}", heads, rows)
 
 
+def _steps(findings: Findings) -> Table:
+    best, rows = findings.front, []
+    told = {step.name: step for step in findings.steps}
+    for model in findings.sizes:
+        score = findings.evaluation.score(model, findings.primary)
+        kept = [findings.evaluation.kept_by(model, metric) for metric in findings.evaluation.metrics]
+        cell, ratio = findings.cell(model), findings.ratio(model)
+        rows.append(
+            [
+                f"{model} ★" if model in best else model,
+                told[model].told if model in told else "",
+                f"{number(score.estimate.value)} {interval(score.estimate)}" if score else "",
+                *(share(k.headroom) if k and k.headroom else "" for k in kept),
+                size(findings.sizes[model].bytes),
+                milliseconds(cell.p50) if cell else "",
+                f"{times(ratio.times.value)}×" if ratio else "",
+            ]
+        )
+    kept_of = [f"{metric_title(m)} kept" for m in findings.evaluation.metrics]
+    heads = ["model", "made by", metric_title(findings.primary), *kept_of, "size", "p50", "as fast"]
+    return _table("Step by step; a star: nothing is at once as good, as small and as fast", heads, rows)
+
+
 def _differences(findings: Findings) -> Table:
     said = {"good": "better", "bad": "worse", "fact": "worse", "open": "no difference shown"}
     rows = [
@@ -154,7 +192,9 @@ def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> T
 
     out = Table(title=title, title_justify="left")
     for head in heads:
-        out.add_column(head, justify="left" if head in ("", "model", "role") else "right", no_wrap=head == "model")
+        out.add_column(
+            head, justify="left" if head in ("", "model", "role", "made by") else "right", no_wrap=head == "model"
+        )
     for row in rows:
         out.add_row(*map(Text, row))
     return out

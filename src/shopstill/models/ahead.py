@@ -16,8 +16,10 @@ from shopstill.data.tokens import Ragged
 from shopstill.models.build import TextModel
 from shopstill.models.cross import CrossEncoder
 from shopstill.models.joint import JointModel
-from shopstill.models.lean import LeanDot, LeanInteraction, LeanProducts, LeanQuery
-from shopstill.models.towers import Side, TwoTowers
+from shopstill.models.lean import arrays, fits
+from shopstill.models.towers import Side, TokenTower, TwoTowers
+from shopstill.serve import lean
+from shopstill.serve.lean import Asked, Products, Words
 
 _ENCODED_AT_ONCE = 512
 _NO_FEATURES = np.zeros((0, 0), np.float32)
@@ -64,23 +66,26 @@ class TowersAhead:
         assert isinstance(model.network, TwoTowers)
         self._network, self._tokenizer, self._lexical = model.network.eval(), model.tokenizer, lexical
         self._query_limit = model.network.config.query.max_tokens
-        self._query = LeanQuery(model.network.query)
-        interacts = model.network.config.head == "interaction"
-        self._head = LeanInteraction(model.network.head) if interacts else LeanDot(model.network)
+        given = arrays(model.network, fits(model.network))
+        held = {name: np.array(value.float().numpy(), order="C") for name, value in given.items()}
+        self._head = lean.head(held) or _Head(model.network)
+        sides = {side: _words(held, side) for side in ("query", "query" if model.network.config.shared else "product")}
+        self._query = sides["query"] or _Reader(model.network.query)
         rows = self._tokenizer.singles(
             self._tokenizer.encode(products), np.arange(len(products)), model.network.config.product.max_tokens
         )
-        self._products = LeanProducts(self._encode(rows))
+        words = sides.get("product", sides["query"])
+        self._products = self._encode(rows) if words is None else words.products(rows)
 
     @torch.inference_mode()
     def score(self, query: str, candidates: np.ndarray) -> np.ndarray:
         """Scores [N] of some products, given as positions, for a query."""
-        asked = self._query(self._tokenizer.single(query, self._query_limit))
+        asked = self._query.one(self._tokenizer.single(query, self._query_limit))
         lexical = _NO_FEATURES if self._lexical is None else self._lexical.features(query, candidates)
         return self._head(asked, self._products, candidates, lexical)
 
-    def _encode(self, rows: Ragged) -> Side:
-        parts, longest = [], int(rows.length_N.max())
+    def _encode(self, rows: Ragged) -> Products:
+        parts, longest = [], int(rows.length_N.max(initial=0))
         for at in range(0, len(rows), _ENCODED_AT_ONCE):
             piece = rows.take(np.arange(at, min(at + _ENCODED_AT_ONCE, len(rows))))
             ids, length = torch.from_numpy(piece.ids_S).long(), torch.from_numpy(piece.length_N).long()
@@ -88,7 +93,40 @@ class TowersAhead:
             short = longest - weight.shape[1]
             pad = torch.nn.functional.pad
             parts.append((pad(vectors, (0, 0, 0, short)), pad(weight, (0, short)), pooled))
-        return Side(*(torch.cat(side) for side in zip(*parts, strict=True)))
+        return Products.of(*(torch.cat(side).float().numpy() for side in zip(*parts, strict=True)))
+
+
+class _Reader:
+    """A query tower with an encoder, in PyTorch."""
+
+    def __init__(self, tower: TokenTower) -> None:
+        self._tower = tower
+
+    def one(self, ids_U: np.ndarray) -> Asked:
+        """Encode one query's ids."""
+        side = self._tower.one(torch.from_numpy(ids_U))
+        return Asked(**{name: part[0].float().numpy() for name, part in side._asdict().items()})
+
+
+class _Head:
+    """A head that its dense weights do not say all of, in PyTorch."""
+
+    def __init__(self, network: TwoTowers) -> None:
+        self._network = network
+
+    def __call__(
+        self, query: Asked, products: Products, candidates: np.ndarray, lexical: np.ndarray | None
+    ) -> np.ndarray:
+        """Scores [N]."""
+        tokens, there = products.padded(candidates)
+        asked = (torch.from_numpy(part)[None] for part in (query.tokens, query.weight, query.pooled))
+        held = (torch.from_numpy(part) for part in (tokens, there, products.pooled(candidates)))
+        given = torch.from_numpy(_NO_FEATURES if lexical is None else lexical)
+        return np.asarray(self._network.score(Side(*asked), Side(*held), given).logits.numpy())
+
+
+def _words(held: dict[str, np.ndarray], side: str) -> Words | None:
+    return Words(held[f"{side}.table"], held[f"{side}.importance"]) if f"{side}.table" in held else None
 
 
 class JointAhead:

@@ -22,7 +22,10 @@ from shopstill.core.config import config, plain
 from shopstill.core.errors import ArtifactError, ConfigError
 from shopstill.data.lexical import FEATURES, LexicalIndex
 from shopstill.data.tokens import TextTokenizer
+from shopstill.data.vectors import Codec
 from shopstill.models import pretrained
+from shopstill.models.compact import put_back, replace_module, stand_ins, ties
+from shopstill.models.compact._part import Table
 from shopstill.models.cross import Cross, CrossEncoder
 from shopstill.models.encoder import Encoder, EncoderConfig
 from shopstill.models.foreign import AnyEncoder, ForeignEncoder
@@ -45,6 +48,9 @@ class Saved:
     encoders: dict[str, EncoderConfig] = Field(default_factory=dict)
     foreign: dict[str, dict[str, Any]] = Field(default_factory=dict)
     tables: dict[str, tuple[int, int]] = Field(default_factory=dict)
+    stand_ins: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    ties: dict[str, str] = Field(default_factory=dict)
+    vectors: Codec | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,16 +58,25 @@ class TextModel:
     """A network with the tokenizer its ids come from.
 
     ``lexical`` holds the rarity of words that its lexical features, where it takes any, were learned with; no products.
+    ``vectors`` says how a bundle keeps the vectors of products that are encoded ahead; None leaves them as they are.
     """
 
     network: Network
     tokenizer: TextTokenizer
     lexical: LexicalIndex | None = None
+    vectors: Codec | None = None
 
     @property
     def parameters(self) -> int:
         """Number of weights."""
         return sum(p.numel() for p in self.network.parameters())
+
+
+def starts(wanted: Text) -> list[str | None]:
+    """What a configuration's networks begin with: pretrained models by name, ``teacher``, None for random weights."""
+    if isinstance(wanted, Joint):
+        return [*starts(wanted.cross), *starts(wanted.towers)]
+    return [wanted.start] if isinstance(wanted, Cross) else [wanted.query.start, wanted.product.start]
 
 
 def create(wanted: Cross | Towers | Joint, teacher: Path | None, seed: int) -> TextModel:
@@ -118,12 +133,15 @@ def save(model: TextModel, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     network = model.network
     encoders = {n: plain(m.size) for n, m in network.named_modules() if isinstance(m, Encoder)}
-    bodies = {n: m for n, m in network.named_modules() if n.endswith("body") and isinstance(m, nn.Embedding)}
+    bodies = {n: m for n, m in network.named_modules() if n.endswith("body") and isinstance(m, Table)}
     stated = {
         "model": plain(network.config),
         "encoders": encoders,
         "foreign": {n: m.settings for n, m in network.named_modules() if isinstance(m, ForeignEncoder)},
         "tables": {n: (m.num_embeddings, m.embedding_dim) for n, m in bodies.items()},
+        "stand_ins": stand_ins(network),
+        "ties": ties(network),
+        "vectors": None if model.vectors is None else plain(model.vectors),
     }
     (folder / "model.json").write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
     save_file({k: v.detach().cpu().contiguous() for k, v in _state(network).items()}, folder / "model.safetensors")
@@ -145,13 +163,25 @@ def load(folder: Path) -> TextModel:
     except (ValueError, TypeError) as cause:
         raise ArtifactError(f"{folder}/model.json: {cause}; run the stage that made it again") from None
     network = _empty(stated)
+    _reshape(network, stated, folder)
     missing, unknown = network.load_state_dict(_weights(folder), strict=False)
-    lost = [n for n in missing if n not in _tied(network)]
+    lost = sorted(_state(network).keys() & set(missing))
     if lost or unknown:
         raise ArtifactError(f"{folder}/model.safetensors: lacks {lost[:3]}, has unknown {list(unknown)[:3]}")
     network.eval()
     lexical = LexicalIndex.load(folder / LEXICAL) if (folder / LEXICAL).exists() else None
-    return TextModel(network=network, tokenizer=TextTokenizer(folder / "tokenizer.json"), lexical=lexical)
+    tokenizer = TextTokenizer(folder / "tokenizer.json")
+    return TextModel(network=network, tokenizer=tokenizer, lexical=lexical, vectors=stated.vectors)
+
+
+def _reshape(network: Network, stated: Saved, folder: Path) -> None:
+    """Put in the compact parts, and the modules that several places share."""
+    try:
+        put_back(network, stated.stand_ins)
+        for name, other in stated.ties.items():
+            replace_module(network, name, network.get_submodule(other))
+    except (ValueError, TypeError, KeyError, AttributeError) as cause:
+        raise ArtifactError(f"{folder}/model.json: {cause}; run the stage that made it again") from None
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -165,11 +195,6 @@ def _state(network: nn.Module) -> dict[str, torch.Tensor]:
     """The weights, those that two names share only once."""
     seen: dict[int, str] = {}
     return {k: v for k, v in network.state_dict().items() if seen.setdefault(v.data_ptr(), k) == k or not v.numel()}
-
-
-def _tied(network: nn.Module) -> set[str]:
-    """Names of weights that are another name's too, and so are stored once."""
-    return {n for n, _ in network.named_parameters(remove_duplicate=False)} - {n for n, _ in network.named_parameters()}
 
 
 def _empty(stated: Saved) -> Network:

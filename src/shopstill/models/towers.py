@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from shopstill.core.config import config
 from shopstill.data.pairs import PairTexts
 from shopstill.data.tokens import TextTokenizer
+from shopstill.models.compact._part import Table
 from shopstill.models.foreign import AnyEncoder
 from shopstill.models.pairs import ApartFeed
 from shopstill.types import Signals
@@ -84,12 +85,12 @@ class TokenTower(nn.Module):
         width: D.
     """
 
-    def __init__(self, body: nn.Embedding | AnyEncoder, width: int) -> None:
+    def __init__(self, body: Table | AnyEncoder, width: int) -> None:
         super().__init__()
         self.body = body
-        inner = body.embedding_dim if isinstance(body, nn.Embedding) else body.size.width
+        inner = body.embedding_dim if isinstance(body, Table) else body.size.width
         self.project = nn.Linear(inner, width, bias=False)
-        vocab = body.num_embeddings if isinstance(body, nn.Embedding) else body.size.vocab
+        vocab = body.num_embeddings if isinstance(body, Table) else body.size.vocab
         self.importance = nn.Embedding(vocab, 1)
         nn.init.zeros_(self.importance.weight)
         nn.init.orthogonal_(self.project.weight)
@@ -97,8 +98,15 @@ class TokenTower(nn.Module):
     def forward(self, ids_S: Tensor, length_N: Tensor) -> Side:
         """Texts given end to end."""
         ids, mask = _rectangle(ids_S, length_N)
-        hidden = self.body(ids) if isinstance(self.body, nn.Embedding) else self._encode(ids, mask, length_N)
+        hidden = self.body(ids) if isinstance(self.body, Table) else self._encode(ids, mask, length_N)
         return self._side(ids, hidden, mask)
+
+    def padded(self, ids_NT: Tensor, mask_NT: Tensor) -> Side:
+        """Texts given as a rectangle, in steps whose shapes depend on no values: what an exported graph holds."""
+        vectors = self.project(self.body(ids_NT) if isinstance(self.body, Table) else self.body(ids_NT, mask_NT))
+        weight = self.importance(ids_NT).squeeze(-1).masked_fill(~mask_NT, -torch.inf).softmax(-1)
+        pooled = F.normalize((weight.unsqueeze(1) @ vectors).squeeze(1), dim=-1)
+        return Side(F.normalize(vectors * mask_NT.unsqueeze(-1), dim=-1), weight, pooled)
 
     def pool(self, ids_S: Tensor, length_N: Tensor) -> Tensor:
         """Their pooled vectors [·, D] alone, averaged before they are projected: no vector is made for each token."""
@@ -108,7 +116,8 @@ class TokenTower(nn.Module):
             start = torch.cumsum(length_N, 0) - length_N
             mean = F.embedding_bag(ids_S, self.body.weight, start, mode="sum", per_sample_weights=weight[mask])
         else:
-            mean = (weight.unsqueeze(1) @ self._encode(ids, mask, length_N)).squeeze(1)
+            hidden = self.body(ids) if isinstance(self.body, Table) else self._encode(ids, mask, length_N)
+            mean = (weight.unsqueeze(1) @ hidden).squeeze(1)
         return F.normalize(self.project(mean), dim=-1)
 
     def one(self, ids_T: Tensor) -> Side:
@@ -131,7 +140,7 @@ class TokenTower(nn.Module):
 
     def _encode(self, ids_NT: Tensor, mask_NT: Tensor, length_N: Tensor) -> Tensor:
         """The encoder's states, run in pieces of like length and put back into one rectangle."""
-        assert not isinstance(self.body, nn.Embedding)
+        assert not isinstance(self.body, Table)
         out, order = [], self.body.pieces(length_N.cpu())
         for rows in (r.to(ids_NT.device) for r in order):
             longest = int(length_N[rows].max())

@@ -6,14 +6,22 @@ made from; a stage whose inputs did not change is not run again, and one that wa
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from shopstill.core.artifact import Artifact
 from shopstill.core.errors import ConfigError, nearest
+from shopstill.pipeline.bundles import Form, ship
+from shopstill.pipeline.chains import Ground, chains, origins
+from shopstill.pipeline.compressed import Compressed, judge, named
+from shopstill.pipeline.compressed import report as compressed_report
 from shopstill.pipeline.flow import Run
 from shopstill.pipeline.folds import folds_of, together
 from shopstill.pipeline.stages import distil, evaluate, findings, label, prepare, report, teach
-from shopstill.recipe import Recipe, check
+from shopstill.recipe import Recipe
+from shopstill.recipe.check import check
+from shopstill.tasks._contest import TEACHER
 
-__all__ = ["STAGES", "cross_validate", "findings", "run"]
+__all__ = ["STAGES", "Compressed", "compress", "cross_validate", "export", "findings", "run"]
 
 STAGES = ("prepare", "teach", "label", "distil", "evaluate", "report")
 
@@ -48,6 +56,57 @@ def run(recipe: Recipe, until: str = "report") -> list[Artifact]:
     if "report" in wanted:
         made.append(report(flow, made))
     return made
+
+
+def compress(recipe: Recipe) -> Compressed:
+    """Every chain of a recipe, each step shipped as a bundle; all of them, the teacher and the students are judged.
+
+    Raises:
+        ConfigError: the recipe has no chain, or ``check`` finds a fault in it.
+        QualityLoss: a guard refuses a step.
+    """
+    if not recipe.compress:
+        raise ConfigError(
+            "compress: the recipe has no chain; add one, such as compress: {small: {of: fast, passes: [tables]}}"
+        )
+    made = run(recipe, "distil")
+    students = {artifact.path.name: artifact for artifact in made if artifact.kind == "student"}
+    ground = Ground(flow=Run(recipe), shop=made[0], teacher=made[1], labels=made[2])
+    models = chains(ground, origins(ground, students))
+    judged = judge(ground, models)
+    return Compressed(
+        models=models, judged=judged, report=compressed_report(ground, models, judged, made), ground=ground
+    )
+
+
+def export(recipe: Recipe, name: str, folder: Path, form: Form = "onnx") -> Path:
+    """A model of a run as a folder to ship; its card and manifest say how it was judged.
+
+    Args:
+        recipe: the run; what it lacks is made.
+        name: ``teacher``, a student, a chain (its last step) or a step, such as ``small/2-tables``.
+        folder: where the model will be; an older one there is replaced.
+        form: ``onnx``, a bundle; or ``hf``, a folder that transformers or sentence-transformers load.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigError: there is no model of this name, or it cannot be written in this form.
+        ArtifactError: the bundle's scores are not the model's.
+    """
+    if name.partition("/")[0] in recipe.compress:
+        done = compress(recipe)
+        return ship(done.ground.flow, named(done.models, name), done.judged, folder, form)
+    if name != TEACHER and name not in recipe.students:
+        known = [TEACHER, *recipe.students, *recipe.compress]
+        raise ConfigError(f"model {name!r}: {nearest(name, known)}")
+    made = run(recipe, "evaluate")
+    students = {
+        artifact.path.name: artifact for artifact in made if artifact.path.name == name and artifact.kind == "student"
+    }
+    ground = Ground(flow=Run(recipe), shop=made[0], teacher=made[1], labels=made[2])
+    return ship(ground.flow, named(list(origins(ground, students).values()), name), made[-1], folder, form)
 
 
 def cross_validate(recipe: Recipe, folds: int) -> list[Artifact]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ from shopstill.models import build
 from shopstill.models.build import TextModel
 from shopstill.pipeline.flow import PAIRS, QUERIES, STORE, Part, Run
 from shopstill.recipe import CrossTeacher, ScoresTeacher, Student
-from shopstill.tasks.relevance import Pairs
+from shopstill.tasks.relevance import Catalogue, Pairs
 from shopstill.teach import teacher as teachers
 from shopstill.teach.features import StoredFeature
 from shopstill.teach.label import keys_of, label
 from shopstill.teach.scores_file import match, scores_file
 from shopstill.teach.store import Keys, LabelStore
+from shopstill.train.batches import Examples, Rows
 from shopstill.train.fit import fit
 from shopstill.train.objective import Objective
 
@@ -50,22 +52,51 @@ def train_student(
     model = build.create(wanted.model, own if own.exists() else None, recipe.seed)
     if model.network.lexical:
         model = replace(model, lexical=catalogue.lexical.others([]))
-    table = pq.read_table(labels.path / PAIRS)
-    catalogue.know(pq.read_table(labels.path / QUERIES))
-    objective = Objective(wanted.objective if part == "student" else wanted.twin)
-    pairs, logit_N, training = catalogue.pairs(table), table.column("logit").to_numpy(), wanted.training
+    objective, training = Objective(wanted.objective if part == "student" else wanted.twin), wanted.training
+    taught = lesson(flow, teacher, labels, objective)
     if part == "twin":
         judged = catalogue.judged("train")
-        training = replace(training, epochs=max(1, round(training.epochs * len(pairs) / len(judged))))
-        pairs, logit_N = judged, None
+        training = replace(training, epochs=max(1, round(training.epochs * len(taught.pairs) / len(judged))))
+        taught = Lesson(pairs=judged)
+    examples = taught.examples(catalogue, model, objective)
+    judge = catalogue.validation(model, recipe.judging)
+    history = fit(model.network, examples, objective, training, judge=judge, folder=work, seed=recipe.seed)
+    return model, asdict(history)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """Pairs to learn from, with what the teacher said of them: logits [N], and features by name."""
+
+    pairs: Pairs
+    logit_N: np.ndarray | None = None
+    features: Mapping[str, Rows] | None = None
+
+    def sample(self, rows: int | None, seed: int) -> Lesson:
+        """Some of the pairs, drawn by the seed; all of them where ``rows`` is None."""
+        if rows is None or rows >= len(self.pairs):
+            return self
+        at = np.sort(np.random.default_rng(seed).permutation(len(self.pairs))[:rows])
+        features = {tap: values[at] for tap, values in (self.features or {}).items()}
+        logit_N = None if self.logit_N is None else self.logit_N[at]
+        return Lesson(pairs=self.pairs.take(at), logit_N=logit_N, features=features)
+
+    def examples(self, catalogue: Catalogue, model: TextModel, objective: Objective) -> Examples:
+        """The pairs as a model wants them."""
+        grouped = objective.grouped
+        return catalogue.examples(self.pairs, model, self.logit_N, grouped=grouped, features=self.features)
+
+
+def lesson(flow: Run, teacher: Artifact, labels: Artifact, objective: Objective) -> Lesson:
+    """All labelled pairs, with the features that an objective compares with."""
+    table = pq.read_table(labels.path / PAIRS)
+    flow.catalogue.know(pq.read_table(labels.path / QUERIES))
+    pairs = flow.catalogue.pairs(table)
     features = None
     if objective.taps:
         store, keys = labelled(flow, teacher, pairs, objective.taps)
         features = {tap: StoredFeature(store, store.locate(keys), tap) for tap in objective.taps}
-    examples = catalogue.examples(pairs, model, logit_N, grouped=objective.grouped, features=features)
-    judge = catalogue.validation(model, recipe.judging)
-    history = fit(model.network, examples, objective, training, judge=judge, folder=work, seed=recipe.seed)
-    return model, asdict(history)
+    return Lesson(pairs=pairs, logit_N=table.column("logit").to_numpy(), features=features)
 
 
 def teacher_scores(flow: Run, teacher: Artifact, pairs: Pairs, taps: tuple[str, ...] = ()) -> np.ndarray:

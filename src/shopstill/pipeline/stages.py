@@ -34,7 +34,7 @@ from shopstill.teach.mine import mine
 from shopstill.teach.scores_file import scores_file
 from shopstill.train.objective import Objective
 
-_COUNTED = "weights, tokenizer, settings; memory: Python, its libraries and the model, scoring 100 candidates"
+_COUNTED = "weights, tokenizer, settings; operations, memory and start: of a process that scores 100 candidates"
 
 
 def prepare(flow: Run) -> Artifact:
@@ -172,7 +172,7 @@ def findings(made: Sequence[Artifact]) -> tuple[Evaluation, Latency | None, dict
     folders = {a.path.name: [a.path / MODEL] for a in made if a.kind == "student"}
     folders = {TEACHER: teachers.folders(next(a for a in made if a.kind == "teach").path), **folders}
     sizes = {
-        name: size_of(those, peak_memory=cost.peak_memory_bytes.get(name), note=_COUNTED)
+        name: size_of(those, flops=cost.flops.get(name), alone=cost.alone.get(name), note=_COUNTED)
         for name, those in folders.items()
         if those
     }

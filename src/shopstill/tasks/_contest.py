@@ -13,23 +13,27 @@ from pathlib import Path
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
+from torch.utils.flop_counter import FlopCounterMode
 
+from shopstill.data.pairs import PairTexts
+from shopstill.evaluate.alone import alone
 from shopstill.evaluate.calibrate import fit_curve
 from shopstill.evaluate.costs import Costs
-from shopstill.evaluate.latency import Call, Timing, measure
+from shopstill.evaluate.latency import Call, Contender, Latency, Timing, measure
 from shopstill.evaluate.scored import Scored
-from shopstill.evaluate.size import peak_memory
 from shopstill.models import build
 from shopstill.models.ahead import Ahead, ahead
 from shopstill.models.build import TextModel
 from shopstill.models.towers import TwoTowers
+from shopstill.serve.engine import Ahead as ServedAhead
+from shopstill.serve.engine import load_bundle
 from shopstill.tasks.relevance import Catalogue, Pairs
 
 log = logging.getLogger(__name__)
 
 TEACHER, BM25 = "teacher", "bm25"
 _QUERIES, _PRODUCTS, _CANDIDATES = 64, 1000, 100
-_ANSWER_ONCE = f"{__name__}:answer_once"
+_ANSWER_ONCE, _SERVE_ONCE = f"{__name__}:answer_once", "shopstill.serve.engine:answer_once"
 
 
 class Lineup:
@@ -50,14 +54,14 @@ class Lineup:
         if lacking:
             log.warning("the teacher is not judged: it has no score for %d of the validation and test pairs", lacking)
         else:
-            self._take(TEACHER, given, "teacher")
+            self.take(TEACHER, given, "teacher")
         ranked = {p: catalogue.bm25.pairs(catalogue.queries, x.query_N, x.product_N) for p, x in self._parts.items()}
-        self._take(BM25, ranked, "baseline")
+        self.take(BM25, ranked, "baseline")
 
     def add(self, name: str, model: TextModel, role: str) -> None:
         """Score the pairs with a model."""
         score = self._catalogue.scores
-        self._take(name, {p: score(x, model, f"scoring {p} with {name}") for p, x in self._parts.items()}, role)
+        self.take(name, {p: score(x, model, f"scoring {p} with {name}") for p, x in self._parts.items()}, role)
 
     def scored(self) -> Scored:
         """The test pairs with what every model gave them; grades are read off scores by curves fitted on validation."""
@@ -68,7 +72,8 @@ class Lineup:
         truth = self._catalogue.truth(self._parts["test"])
         return Scored(truth=truth, roles=self._roles, scores=scores, predictions=predictions)
 
-    def _take(self, name: str, scores: dict[str, np.ndarray], role: str) -> None:
+    def take(self, name: str, scores: dict[str, np.ndarray], role: str) -> None:
+        """Take in scores of the pairs: part → [N]."""
         self._scores[name], self._roles[name] = scores, role
 
 
@@ -76,7 +81,7 @@ class Lineup:
 class Answer:
     """A contender: one query against so many candidates, from text to scores, everything about products done ahead."""
 
-    models: tuple[Ahead, ...]
+    models: tuple[Ahead | ServedAhead, ...]
     queries: list[str]
     products: int
     note: str
@@ -97,6 +102,22 @@ class Answer:
         return call
 
 
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """A contender: the same, answered by a bundle."""
+
+    folder: Path
+    queries: list[str]
+    products: list[str]
+    note: str = "as served: from a bundle, with onnxruntime; everything about products done ahead"
+
+    def prepare(self, candidates: int, threads: int) -> Call:
+        """Queries in turn, each against candidates drawn ahead."""
+        ready = load_bundle(self.folder, threads).ahead(self.products)
+        whole = Answer(models=(ready,), queries=self.queries, products=len(self.products), note=self.note)
+        return whole.prepare(candidates, threads)
+
+
 def costs(catalogue: Catalogue, folders: Mapping[str, Sequence[Path]], timing: Timing) -> Costs:
     """Measure models, or ensembles of several, on test queries and products.
 
@@ -105,29 +126,65 @@ def costs(catalogue: Catalogue, folders: Mapping[str, Sequence[Path]], timing: T
         folders: contender → folders of its models; one without any is left out.
         timing: how times are taken.
     """
+    queries, products = _asked(catalogue)
+    there = {name: list(those) for name, those in folders.items() if those}
+    loaded = {name: [build.load(folder) for folder in those] for name, those in there.items()}
+    calls = {
+        name: (_ANSWER_ONCE, [[str(f) for f in those], queries[0], products[:_CANDIDATES]])
+        for name, those in there.items()
+    }
+    return Costs(
+        latency=_interleaved({name: _contender(those, queries, products) for name, those in loaded.items()}, timing),
+        alone={name: alone(*call) for name, call in calls.items() if timing.memory},
+        flops={
+            name: sum(flops(m, queries[0], products[:_CANDIDATES]) for m in those) for name, those in loaded.items()
+        },
+    )
+
+
+def served_costs(
+    catalogue: Catalogue, bundles: Mapping[str, Path], models: Mapping[str, Path], timing: Timing
+) -> Costs:
+    """Measure bundles on test queries and products; ``models`` are the folders that operations are counted from."""
+    queries, products = _asked(catalogue)
+    few = products[:_CANDIDATES]
+    contenders = {name: Served(folder=folder, queries=queries, products=products) for name, folder in bundles.items()}
+    return Costs(
+        latency=_interleaved(contenders, timing),
+        alone={n: alone(_SERVE_ONCE, [str(f), queries[0], few]) for n, f in bundles.items() if timing.memory},
+        flops={name: flops(build.load(folder), queries[0], few) for name, folder in models.items()},
+    )
+
+
+def _asked(catalogue: Catalogue) -> tuple[list[str], list[str]]:
     test = catalogue.judged("test")
     queries = [catalogue.queries[q] for q in np.unique(test.query_N)[:_QUERIES]]
-    products = [catalogue.products[p] for p in np.unique(test.product_N)[:_PRODUCTS]]
-    there = {name: list(those) for name, those in folders.items() if those}
-    memory = {
-        name: peak_memory(_ANSWER_ONCE, [[str(folder) for folder in those], queries[0], products[:_CANDIDATES]])
-        for name, those in there.items()
-        if timing.memory
-    }
-    contenders = {name: _contender([build.load(f) for f in those], queries, products) for name, those in there.items()}
+    return queries, [catalogue.products[p] for p in np.unique(test.product_N)[:_PRODUCTS]]
+
+
+def _interleaved(contenders: Mapping[str, Contender], timing: Timing) -> Latency:
     before = torch.get_num_threads()
     try:
         with threadpool_limits():  # puts back what the contenders set for numpy
-            latency = measure(contenders, timing, reference=TEACHER if TEACHER in there else None)
+            return measure(contenders, timing, reference=TEACHER if TEACHER in contenders else None)
     finally:
         torch.set_num_threads(before)
-    return Costs(latency=latency, peak_memory_bytes=memory)
 
 
 def answer_once(folders: Sequence[str], query: str, products: Sequence[str]) -> None:
     """Load models and score a query with all products, as a process would that does nothing else."""
     for folder in folders:
         ahead(build.load(Path(folder)), products).score(query, np.arange(len(products)))
+
+
+def flops(model: TextModel, query: str, products: Sequence[str]) -> int:
+    """Floating point operations of scoring a query with all products from their ids, with nothing done ahead."""
+    zero, rows = np.zeros(len(products), np.int64), np.arange(len(products))
+    wide = np.zeros((len(products), model.network.lexical), np.float32)
+    pairs = PairTexts(queries=[query], products=products, query_N=zero, product_N=rows, lexical_NF=wide)
+    with torch.inference_mode(), FlopCounterMode(display=False) as counted:
+        model.network(**model.network.feed(model.tokenizer, pairs).inputs(rows))
+    return int(counted.get_total_flops())
 
 
 def _contender(models: Sequence[TextModel], queries: list[str], products: list[str]) -> Answer:

@@ -125,6 +125,13 @@ class Catalogue:
             raise DataError(f"split {part}: no judged pair; give it a larger share under split")
         return self.pairs(rows)
 
+    @property
+    def learnable(self) -> list[str]:
+        """The queries that may be learned from: none of the validation and test parts."""
+        judging = self.split.filter(pc.not_equal(self.split.column("split"), "train")).column("query_id")
+        held = pc.is_in(self.query_ids, value_set=judging.combine_chunks()).to_pylist()
+        return [text for text, away in zip(self.queries, held, strict=True) if not away]
+
     def know(self, queries: pa.Table) -> None:
         """Take in queries that the shop does not have, such as those made from titles: ``query_id, text``."""
         queries = queries.filter(pc.invert(pc.is_in(queries.column("query_id"), self.query_ids)))

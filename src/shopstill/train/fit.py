@@ -12,47 +12,21 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import Literal
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from shopstill.core.config import config
 from shopstill.core.errors import require
 from shopstill.core.progress import Progress, progress
 from shopstill.train import checkpoint
 from shopstill.train.batches import Examples, schedule
 from shopstill.train.objective import Objective
+from shopstill.train.training import Training, optimiser_for, set_rates
 from shopstill.types import Batch, Signals
 
 log = logging.getLogger(__name__)
-
-
-@config
-class Training:
-    """How long, how fast and in what portions a model learns.
-
-    ``batch_rows`` rows go into a batch, in whole groups, ``group_rows`` of a group at most; ``accumulate`` batches make
-    a step. ``checks`` is how often an epoch the validation data is judged; with ``patience`` set, training stops after
-    as many checks without improvement. The best weights by validation are kept.
-    """
-
-    epochs: int = Field(default=3, ge=1)
-    batch_rows: int = Field(default=64, ge=1)
-    group_rows: int | None = Field(default=None, ge=2)
-    accumulate: int = Field(default=1, ge=1)
-    learning_rate: float = Field(default=1e-4, gt=0)
-    table_rate: float = Field(default=1.0, ge=0)
-    weight_decay: float = Field(default=0.01, ge=0)
-    warmup: float = Field(default=0.06, ge=0, lt=1)
-    decay: Literal["linear", "cosine", "none"] = "linear"
-    clip: float = Field(default=1.0, gt=0)
-    checks: int = Field(default=1, ge=1)
-    patience: int | None = Field(default=None, ge=1)
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    checkpoint_minutes: float = Field(default=2.0, ge=0)
 
 
 @dataclass
@@ -79,6 +53,18 @@ class History:
 
 Judge = Callable[[nn.Module], Mapping[str, float]]
 """Validation: model → figures, the first of which is watched; higher is better."""
+
+
+@runtime_checkable
+class Annealed(Protocol):
+    """A part of the model that changes of itself as training goes on, such as a mask that closes step by step."""
+
+    settled: bool
+    """Whether it has come to its end; weights of before are not chosen by validation."""
+
+    def before_step(self, done: float) -> None:
+        """Take the form it has when a share ``done`` of the training lies behind."""
+        ...
 
 
 def fit(
@@ -161,8 +147,9 @@ class _Run:
         self.accelerator = require("accelerate", "train").Accelerator(mixed_precision="no")
         self.half = _half(training.precision)
         self.plan = _Plan(examples, training, seed)
+        self.annealed = [m for m in model.modules() if isinstance(m, Annealed)]
         self._build_projections(model, objective)
-        optimiser = _optimiser(model, objective, training)
+        optimiser = optimiser_for(model, objective, training)
         self.model, self.objective, self.optimiser = self.accelerator.prepare(model, objective, optimiser)
 
     def go(self, history: History, judge: Judge, bar: Progress) -> None:
@@ -186,7 +173,9 @@ class _Run:
     def _step(self, batches: list[np.ndarray], step: int) -> tuple[float, int]:
         torch.manual_seed((self.seed * 1_000_003 + step) % 2**63)
         self.model.train()
-        _set_rates(self.optimiser, self.training, step, self.plan.total)
+        for part in self.annealed:
+            part.before_step(step / self.plan.total)
+        set_rates(self.optimiser, self.training, step, self.plan.total)
         total, device = 0.0, self.accelerator.device
         for rows in batches:
             batch = _to(self.examples.batch(rows), device)
@@ -213,6 +202,8 @@ class _Run:
         history.checks.append({"step": history.step, "loss": loss, **figures})
         shown = ", ".join(f"{k} {v:.4f}" for k, v in figures.items())
         log.info("%s: step %d of %d, loss %.4f, validation %s", self.folder, history.step, self.plan.total, loss, shown)
+        if not all(part.settled for part in self.annealed) and history.step < self.plan.total:
+            return
         # The first check's weights are kept whatever it found, so that there are some.
         if watched > history.best or not history.best_step:
             history.best = watched if math.isfinite(watched) else -math.inf
@@ -228,43 +219,6 @@ class _Run:
             model.eval()
             with torch.no_grad():
                 objective.build(model(**batch.inputs), batch.teacher)
-
-
-def _optimiser(model: nn.Module, objective: Objective, training: Training) -> torch.optim.Optimizer:
-    """AdamW; no decay on biases and norms; token tables learn at a rate of their own, or (rate 0) stay as they are."""
-    tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
-    for module in model.modules():
-        if isinstance(module, nn.Embedding) and training.table_rate == 0:
-            module.weight.requires_grad_(False)
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for parameter in (*model.parameters(), *objective.parameters()):
-        if parameter.requires_grad:
-            rate = training.table_rate if id(parameter) in tables else 1.0
-            decay = training.weight_decay if parameter.dim() > 1 and id(parameter) not in tables else 0.0
-            groups.setdefault((rate, decay), []).append(parameter)
-    options = [{"params": ps, "weight_decay": decay, "factor": rate} for (rate, decay), ps in groups.items()]
-    return torch.optim.AdamW(options, lr=training.learning_rate, fused=True)
-
-
-def _set_rates(optimiser: torch.optim.Optimizer, training: Training, step: int, total: int) -> None:
-    rate = training.learning_rate * rate_factor(training, step, total)
-    for group in optimiser.param_groups:
-        group["lr"] = rate * group["factor"]
-
-
-def rate_factor(training: Training, step: int, total: int) -> float:
-    """Warm-up in a straight line, then decay to zero.
-
-    >>> rate_factor(Training(warmup=0.5), step=0, total=4)
-    0.5
-    """
-    warm = max(1, round(training.warmup * total))
-    if step < warm:
-        return (step + 1) / warm
-    left = (total - step) / max(1, total - warm)
-    if training.decay == "cosine":
-        return 0.5 * (1 - math.cos(math.pi * left))
-    return left if training.decay == "linear" else 1.0
 
 
 def _to(batch: Batch, device: torch.device) -> Batch:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from importlib.resources import files
 
 from shopstill.evaluate.findings import Findings
-from shopstill.evaluate.page import quality, speed, summary, trust
+from shopstill.evaluate.page import quality, speed, steps, summary, trust
 from shopstill.evaluate.page.html import Html, join, tag
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _LINKS = {
     "shown": "Findings",
     "tradeoff": "Trade-off",
+    "steps": "Steps",
     "quality": "Quality",
     "differences": "Differences",
     "slices": "Slices",
@@ -27,6 +28,7 @@ def page(findings: Findings) -> str:
     sections = [
         summary.summary(findings),
         speed.tradeoff(findings),
+        steps.steps(findings),
         quality.quality(findings),
         quality.differences(findings),
         quality.slices(findings),

@@ -112,13 +112,15 @@ def plane(
     levels: Sequence[Level],
     x: tuple[Axis, Sequence[str]],
     y: tuple[Axis, Sequence[str]],
+    edges: Sequence[tuple[int, int]] = (),
 ) -> Html:
-    """Quality upwards against time to the right; the axes come with their ticks' labels."""
+    """Quality upwards against cost to the right; the axes come with their ticks' labels, ``edges`` join two points."""
     frame = _Frame(x[0], y[0])
     names = _apart([_above(p.y, frame) for p in points], [frame.x.percent(p.x) for p in points])
     dots = [_point(p, frame, at) for p, at in zip(points, names, strict=True)]
     told = "; ".join(p.told for p in points)
-    drawn = [tag("title", told), _ticks(frame, x[1], y[1]), (_level(v, frame) for v in levels), dots]
+    lines = [_edge(points[first], points[second], frame) for first, second in edges]
+    drawn = [tag("title", told), _ticks(frame, x[1], y[1]), (_level(v, frame) for v in levels), lines, dots]
     return tag("svg", drawn, class_="plane", height=frame.bottom + 26, role="img", aria_label=told)
 
 
@@ -140,6 +142,13 @@ def _level(level: Level, frame: _Frame) -> Html:
     line = tag("line", x1="0%", x2="100%", y1=y, y2=y, class_="level")
     name = tag("text", level.name, x="100%", y=y - 5, class_="name", text_anchor="end")
     return tag("g", line, name, class_=level.look)
+
+
+def _edge(first: Point, second: Point, frame: _Frame) -> Html:
+    ends: dict[str, str | float] = {}
+    for end, point in enumerate((first, second), 1):
+        ends |= {f"x{end}": f"{frame.x.percent(point.x)}%", f"y{end}": frame.down(point.y.value)}
+    return tag("g", tag("line", **ends, class_="edge"), class_=second.look)
 
 
 def _above(estimate: Estimate, frame: _Frame) -> float:

@@ -111,14 +111,16 @@ def _sizes(findings: Findings) -> Html | None:
     if not findings.sizes:
         return None
     look = looks(findings.evaluation.roles)
-    heads = ("Model", "On disk", "Parameters", "Peak memory", "What is counted")
+    heads = ("Model", "On disk", "Parameters", "Operations", "Peak memory", "Cold start", "What is counted")
     rows = [
         tag(
             "tr",
             tag("th", name_of(model, look), scope="row"),
             tag("td", size(own.bytes)),
             tag("td", "—" if own.parameters is None else f"{own.parameters:,}"),
-            tag("td", "—" if own.peak_memory_bytes is None else size(own.peak_memory_bytes)),
+            tag("td", "—" if own.flops is None else f"{own.flops / 1e9:,.3g} GFLOP"),
+            tag("td", "—" if own.alone is None else size(own.alone.peak_memory_bytes)),
+            tag("td", "—" if own.alone is None else f"{own.alone.seconds:.2f} s"),
             tag("td", own.note, class_="text"),
         )
         for model, own in findings.sizes.items()

@@ -1,0 +1,78 @@
+"""Prune the vocabulary: tokens that a shop's texts never use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, ClassVar, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from shopstill.compress import Stage, _tokens
+from shopstill.compress._calibration import Calibration, M, copied
+from shopstill.core.config import config
+from shopstill.core.errors import ConfigError
+from shopstill.models.encoder import Encoder
+from shopstill.models.foreign import ForeignEncoder
+from shopstill.models.towers import TokenTower
+
+
+@config
+class Vocabulary:
+    """Keep the tokens that the shop's catalogue and queries use, and renumber them in the tokenizer.
+
+    Special tokens stay, and with ``characters: all`` every single character, so that words of tomorrow can be spelt;
+    with ``used``, characters that no text has become unknown. Every text of the shop gets the same tokens as before,
+    and so the same scores, with WordPiece, Unigram and BPE alike.
+
+    Raises:
+        ConfigError: the model has no tokenizer that can be cut, or its token tables are compact already.
+
+    >>> Vocabulary().characters
+    'all'
+    """
+
+    kind: Literal["vocabulary"] = "vocabulary"
+    characters: Literal["all", "used"] = "all"
+
+    stage: ClassVar[Stage] = "structure"
+
+    def apply(self, model: M, calibration: Calibration) -> M:
+        """The model with rows of its token tables for these tokens alone."""
+        tokenizer = getattr(model, "tokenizer", None)
+        if tokenizer is None:
+            raise ConfigError("vocabulary: this model has no tokenizer; leave the pass out")
+        made = copied(model)
+        stated = _tokens.read(tokenizer)
+        used = _tokens.counts(tokenizer, calibration.texts(), tokenizer.vocab).nonzero().flatten().tolist()
+        special = (tokenizer.begin, tokenizer.part, tokenizer.pad)
+        ids = _tokens.kept_ids(stated, {*used, *special}, self.characters == "all")
+        _cut(made.network, torch.tensor(ids))
+        calibration.notes[self.kind] = {"before": tokenizer.vocab, "after": len(ids), "used": len(used)}
+        cut = _tokens.written(_tokens.remapped(stated, ids))
+        return cast("M", replace(cast("Any", made), tokenizer=cut))
+
+
+def _cut(network: nn.Module, ids: Tensor) -> None:
+    for name, module in list(network.named_modules()):
+        if isinstance(module, ForeignEncoder):
+            raise ConfigError(
+                f"vocabulary: {name} is not of the BERT family, whose tables alone can be cut; leave it out"
+            )
+        if isinstance(module, Encoder):
+            module.tokens = _rows(module.tokens, ids, f"{name}.tokens")
+            module.size = replace(module.size, vocab=len(ids))
+        if isinstance(module, TokenTower):
+            module.importance = _rows(module.importance, ids, f"{name}.importance")
+            if not isinstance(module.body, Encoder):
+                module.body = _rows(module.body, ids, f"{name}.body")
+
+
+def _rows(table: nn.Module, ids: Tensor, name: str) -> nn.Embedding:
+    if not isinstance(table, nn.Embedding):
+        raise ConfigError(f"vocabulary: {name} is compact already; put vocabulary before the pass that made it")
+    frozen = not table.weight.requires_grad
+    return nn.Embedding.from_pretrained(table.weight.detach()[ids].clone(), freeze=frozen)
+
+
+vocabulary = Vocabulary

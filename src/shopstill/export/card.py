@@ -1,0 +1,83 @@
+"""A bundle's README.md: what the model is, how good, how large, and how to run it, in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_KINDS = {
+    "cross": "a cross-encoder: it reads query and product together",
+    "towers": "two towers: products are encoded ahead of time, and compared with the query as it comes",
+    "joint": "a cross-encoder and two towers, whose scores are added",
+}
+
+_USE = """\
+## Use
+
+```python
+import shopstill
+
+bundle = shopstill.load_bundle("{folder}")
+bundle.score([("red mug", "Steel mug, red, 12 oz")])   # a score a pair; higher is better
+
+products = bundle.ahead(["Steel mug, red, 12 oz", "Blue chair"])   # everything about products, done once
+products.score("red mug", [0, 1])                                  # while a shopper waits
+```
+
+It needs no torch. The graphs are plain ONNX, and any runtime that reads external data runs them:
+"""
+
+
+def card(stated: Mapping[str, Any], folder: Path) -> str:
+    """The card of a bundle whose files, but for the card and the manifest, lie in ``folder``."""
+    size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    company = "is the same in any company" if stated["batch_invariant"] else "may change with the batch it is in"
+    lines = [
+        f"# {stated['name']}",
+        "",
+        f"This is {_KINDS[stated['kind']]}.",
+        f"It takes {size / 1e6:.1f} MB; weights and arithmetic are {stated['scheme']}. A pair's score {company}.",
+        "",
+        _USE.format(folder=stated["name"]),
+        *_table(stated["graphs"]),
+        "",
+        *_parity(stated["parity"], stated["tolerance"]),
+        *_part("Quality", stated["metrics"]),
+        *_part("How it was made", stated["lineage"]),
+        *_part("Measured on", stated["machine"]),
+        *_part("Licences", stated["licences"], "None were stated. Ask whoever made the bundle before passing it on."),
+        *_part("Made from", stated["fingerprints"]),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _table(graphs: Mapping[str, Any]) -> list[str]:
+    rows = ["| graph | opset | takes | gives |", "|---|---|---|---|"]
+    for graph in graphs.values():
+        takes, gives = _named(graph["inputs"]), _named(graph["outputs"])
+        rows.append(f"| `{graph['file']}` | {graph['opset']} | {takes or 'nothing'} | {gives} |")
+    return rows
+
+
+def _named(tensors: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} [{', '.join(map(str, tensor['shape']))}]" for name, tensor in tensors.items())
+
+
+def _parity(found: Mapping[str, Any], tolerance: float) -> list[str]:
+    pairs = f"{found['rows']:,} real pairs and {found['hostile']:,} that are hard to read"
+    return [
+        "## The same scores as the model that was judged",
+        "",
+        f"On {pairs}, scores differ by {found['difference']:.1e} at most; {tolerance:.0e} is allowed.",
+        f"Kendall's tau of the two orders is {found['tau']:.4f}, and their NDCG@10 differs by {found['ndcg']:.1e}.",
+        "",
+    ]
+
+
+def _part(title: str, held: Any, otherwise: str = "") -> list[str]:
+    if not held:
+        return [f"## {title}", "", otherwise, ""] if otherwise else []
+    text = json.dumps(held, indent=2, ensure_ascii=False, default=str)
+    return [f"## {title}", "", "```json", text, "```", ""]

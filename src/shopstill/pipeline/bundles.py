@@ -1,0 +1,168 @@
+"""Models as the bundles they ship as: written, scored as they are served, and judged side by side."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from shopstill.core.artifact import Artifact, Draft
+from shopstill.core.config import plain
+from shopstill.core.hardware import cores
+from shopstill.data.pairs import PairTexts
+from shopstill.evaluate.compare import compare
+from shopstill.evaluate.costs import load as load_costs
+from shopstill.evaluate.latency import Latency
+from shopstill.evaluate.results import Evaluation
+from shopstill.evaluate.results import load as load_evaluation
+from shopstill.evaluate.significance import Estimate
+from shopstill.evaluate.steps import Step
+from shopstill.export.bundle import About, write_bundle
+from shopstill.models import build
+from shopstill.models.build import TextModel
+from shopstill.models.pretrained import licence
+from shopstill.pipeline.flow import Run
+from shopstill.recipe.parts import members
+from shopstill.serve.engine import load_bundle
+from shopstill.tasks._contest import TEACHER
+from shopstill.tasks.relevance import Pairs
+
+Form = Literal["onnx", "hf"]
+BUNDLE, _SCORES = "bundle", "scores.safetensors"
+_PARITY_ROWS = 256
+_GUARD = {"slice_resamples": 100, "permutations": 100, "disagreements": 0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A model with the bundle it ships as; ``step`` where a pass made it of another.
+
+    Attributes:
+        name: ``teacher``, a student's name, or ``CHAIN/NUMBER-PASS``.
+        model: its model folder.
+        bundle: the artifact that holds its bundle.
+        scores: the artifact that holds what the bundle scores.
+    """
+
+    name: str
+    model: Path
+    bundle: Artifact
+    scores: Artifact
+    step: Step | None = None
+
+
+def bundled(flow: Run, name: str, source: Artifact, model: Path, step: tuple[Made, Step] | None = None) -> Made:
+    """A model's bundle, held to the model's scores on validation pairs, and what the bundle scores as it is served."""
+    lineage = _lineage(name, step, source)
+    config = {"name": name, "lineage": lineage}
+
+    def write(draft: Draft) -> None:
+        loaded = build.load(model)
+        about = About(name=name, lineage=tuple(lineage), licences=_licences(flow, loaded), **_prints(source))
+        write_bundle(loaded, draft.folder / BUNDLE, about=about, rows=_parity_rows(flow, loaded))
+        draft.measurements["lineage"] = lineage
+
+    def score(draft: Draft) -> None:
+        folder = bundle.path / BUNDLE
+        scores = {part: as_served(flow, folder, flow.catalogue.judged(part)) for part in ("valid", "test")}
+        save_file(scores, draft.folder / _SCORES)
+
+    bundle = flow.stages.make(f"bundle/{name}", config, {"model": source}, write)
+    scores = flow.stages.make(f"scores/{name}", {"task": plain(flow.recipe.task)}, {"bundle": bundle}, score)
+    return Made(name=name, model=model, bundle=bundle, scores=scores, step=step[1] if step else None)
+
+
+def as_served(flow: Run, folder: Path, pairs: Pairs) -> np.ndarray:
+    """A bundle's scores [N] of pairs, a request a query; all at once where company changes nothing."""
+    catalogue, bundle = flow.catalogue, load_bundle(folder, threads=cores())
+    if bundle.manifest.batch_invariant:
+        return bundle.score(
+            [(catalogue.queries[q], catalogue.products[p]) for q, p in zip(pairs.query_N, pairs.product_N, strict=True)]
+        )
+    used, place_N = np.unique(pairs.product_N, return_inverse=True)
+    ahead = bundle.ahead([catalogue.products[p] for p in used])
+    out = np.empty(len(pairs), np.float32)
+    order = np.argsort(pairs.query_N, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(pairs.query_N[order])) + 1):
+        out[rows] = ahead.score(catalogue.queries[pairs.query_N[rows[0]]], place_N[rows])
+    return out
+
+
+def scores_of(made: Made) -> dict[str, np.ndarray]:
+    """What a bundle scored: ``valid`` and ``test``."""
+    return load_file(made.scores.path / _SCORES)
+
+
+def kept(flow: Run, origin: Made, made: Made, metric: str) -> Estimate:
+    """The part of the origin's quality over random order that a model keeps, on validation queries.
+
+    Where the origin itself is not shown to be better than random order, there is nothing to lose: it is 1.
+    """
+    catalogue = flow.catalogue
+    quick = replace(flow.recipe.judging, metrics=(metric,), **_GUARD)
+    scores = {"origin": scores_of(origin)["valid"], "step": scores_of(made)["valid"]}
+    truth = replace(catalogue.truth(catalogue.judged("valid")), slices={}, row_slices={})
+    found = compare(truth, scores, {"origin": "teacher", "step": "student"}, quick)
+    part = found.kept_by("step", metric)
+    return part.headroom if part and part.headroom else Estimate(value=1.0, low=None, high=None)
+
+
+def ship(flow: Run, made: Made, judged: Artifact, folder: Path, form: Form) -> Path:
+    """A model in the form that is asked for; a bundle's manifest and card say how the model was judged."""
+    loaded = build.load(made.model)
+    if form == "hf":
+        from shopstill.export.hf import write_hf
+
+        return write_hf(loaded, folder)
+    stated, cost = load_bundle(made.bundle.path / BUNDLE).manifest, load_costs(judged.path)
+    latency = cost.latency
+    about = About(
+        name=made.name,
+        lineage=tuple(stated.lineage),
+        licences=tuple(stated.licences),
+        fingerprints=stated.fingerprints,
+        metrics=_metrics(load_evaluation(judged.path), made.name, latency),
+        machine=latency.machine if latency else {},
+    )
+    return write_bundle(loaded, folder, about=about, rows=_parity_rows(flow, loaded))
+
+
+def _metrics(evaluation: Evaluation, name: str, latency: Latency | None) -> dict[str, Any]:
+    """How a model was judged: each metric with its interval and what it keeps of the teacher, and times."""
+    found: dict[str, Any] = {}
+    for metric in evaluation.metrics:
+        score, part = evaluation.score(name, metric), evaluation.kept_by(name, metric)
+        if score is not None:
+            kept = part.headroom if part else None
+            found[metric] = {**asdict(score.estimate), "of the teacher's": asdict(kept) if kept else None}
+    times = [cell for cell in (latency.cells if latency else ()) if cell.contender == name]
+    return found | {f"p50 ms, {c.candidates} candidates, {c.threads} threads": c.p50 for c in times}
+
+
+def _parity_rows(flow: Run, model: TextModel) -> PairTexts:
+    held = flow.catalogue.judged("valid")
+    return flow.catalogue.texts(held.take(np.arange(min(_PARITY_ROWS, len(held)))), model)
+
+
+def _licences(flow: Run, model: TextModel) -> tuple[dict[str, str], ...]:
+    """Of the weights a model began with; those of the teacher's, where it began with the teacher."""
+    began = build.starts(model.network.config)
+    if TEACHER in began:
+        began += [start for member in members(flow.recipe.teacher).values() for start in build.starts(member.model)]
+    names = dict.fromkeys(start for start in began if start not in (None, TEACHER))
+    return tuple(licence(name) for name in names)
+
+
+def _lineage(name: str, step: tuple[Made, Step] | None, source: Artifact) -> list[dict[str, Any]]:
+    if step is None:
+        return [{"model": name, "made": source.kind, "fingerprint": source.fingerprint}]
+    parent, told = step
+    before = list(parent.bundle.measurements.get("lineage", ()))
+    return [*before, {**asdict(told), "model": name, "fingerprint": source.fingerprint}]
+
+
+def _prints(source: Artifact) -> dict[str, Any]:
+    return {"fingerprints": {source.kind: source.fingerprint, **source.parents}}

@@ -1,0 +1,199 @@
+"""Chains: passes over the teacher or a student. Each step is a model, with the bundle that it ships as.
+
+A guard looks at validation queries alone, and at the bundle: what it lets through is what is served.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shopstill.compress import Pass, Softens
+from shopstill.compress._calibration import Calibration
+from shopstill.core.artifact import Artifact, Draft
+from shopstill.core.config import plain, schema
+from shopstill.core.errors import QualityLoss
+from shopstill.evaluate.significance import Estimate
+from shopstill.evaluate.steps import Step
+from shopstill.models import build
+from shopstill.models.build import TextModel
+from shopstill.pipeline.bundles import Made, bundled, kept
+from shopstill.pipeline.flow import MODEL, Run
+from shopstill.pipeline.learn import lesson
+from shopstill.recipe import Chain
+from shopstill.tasks._contest import TEACHER
+from shopstill.teach import teacher as teachers
+from shopstill.train.batches import Examples
+from shopstill.train.objective import Objective
+from shopstill.types import Term
+
+log = logging.getLogger(__name__)
+
+_RECOVERY = "recover"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What every chain stands on."""
+
+    flow: Run
+    shop: Artifact
+    teacher: Artifact
+    labels: Artifact
+
+    @property
+    def parents(self) -> dict[str, Artifact | str]:
+        """The artifacts, as parents of what is made from them."""
+        return {"prepare": self.shop, "teach": self.teacher, "label": self.labels}
+
+
+def origins(ground: Ground, students: Mapping[str, Artifact]) -> dict[str, Made]:
+    """The teacher, where it is one model, and the students, each with its bundle."""
+    folders = {name: (artifact, artifact.path / MODEL) for name, artifact in students.items()}
+    own = teachers.folders(ground.teacher.path)
+    if len(own) == 1:
+        folders = {TEACHER: (ground.teacher, own[0]), **folders}
+    return {name: bundled(ground.flow, name, made, folder) for name, (made, folder) in folders.items()}
+
+
+def chains(ground: Ground, start: Mapping[str, Made]) -> list[Made]:
+    """Every step of every chain, in the order they are made."""
+    recipe = ground.flow.recipe
+    ends, made = dict(start), list(start.values())
+    waiting = dict(recipe.compress)
+    while waiting:
+        name = next(n for n, chain in waiting.items() if chain.of in ends)
+        steps = _chain(ground, name, waiting.pop(name), ends)
+        ends[name] = steps[-1] if steps else ends[recipe.compress[name].of]
+        made += steps
+    return made
+
+
+def _chain(ground: Ground, name: str, chain: Chain, ends: Mapping[str, Made]) -> list[Made]:
+    origin = ends[chain.of]
+    at, steps = origin, list[Made]()
+    for first, portion in _portions(chain.passes):
+        for attempt, passes in enumerate(_milder(portion)):
+            tries = _Try(ground, name, chain, first, attempt)
+            done = tries.apply(at, passes)
+            quality = kept(ground.flow, origin, done[-1], chain.by) if chain.keep else None
+            if quality is None or quality.value >= (chain.keep or 0):
+                steps += done
+                at = done[-1]
+                break
+            _refused(name, chain, passes, quality)
+        else:
+            log.warning("%s: %s is left out: even at its mildest it keeps too little", name, _told(portion[0]))
+    return steps
+
+
+def _portions(passes: Sequence[Pass]) -> Iterator[tuple[int, list[Pass]]]:
+    """Passes that are guarded together, with the number of the first: a pass, and the recovery that follows it."""
+    start = 0
+    for at in range(1, len(passes) + 1):
+        if at == len(passes) or passes[at].kind != _RECOVERY:
+            yield start + 1, list(passes[start:at])
+            start = at
+
+
+def _milder(portion: list[Pass]) -> Iterator[list[Pass]]:
+    """The portion as it is, then with its first pass milder and milder."""
+    at: Pass | None = portion[0]
+    while at is not None:
+        yield [at, *portion[1:]]
+        at = at.milder() if isinstance(at, Softens) else None
+
+
+def _refused(name: str, chain: Chain, passes: Sequence[Pass], quality: Estimate) -> None:
+    bounds = "" if quality.low is None else f" [{quality.low:.3f}, {quality.high:.3f}]"
+    told = f"compress.{name}: {_told(passes[0])} keeps {quality.value:.3f}{bounds} of {chain.of}'s {chain.by}"
+    if chain.on_loss == "refuse":
+        raise QualityLoss(
+            f"{told}, where keep asks for {chain.keep}; soften the pass, put recover behind it, lower keep, or set "
+            "on_loss: back_off (all told on validation queries)"
+        )
+    log.warning("%s: too little", told)
+
+
+@dataclass(frozen=True)
+class _Try:
+    """One try at some passes of a chain: the first of them is number ``first``."""
+
+    ground: Ground
+    name: str
+    chain: Chain
+    first: int
+    attempt: int
+
+    def apply(self, at: Made, passes: Sequence[Pass]) -> list[Made]:
+        """Each pass's model, made from the one before."""
+        done = []
+        for number, step in enumerate(passes, self.first):
+            at = self._step(at, number, step)
+            done.append(at)
+        return done
+
+    def _step(self, at: Made, number: int, step: Pass) -> Made:
+        flow, again = self.ground.flow, f"~{self.attempt}" if self.attempt else ""
+        name = f"{self.name}/{number}-{step.kind}{again}"
+        config = {"pass": plain(step), "objective": [plain(t) for t in self._objective], "seed": flow.recipe.seed}
+        config |= {"training": plain(self.chain.training), "task": plain(flow.recipe.task)}
+        parents = {**self.ground.parents, "model": at.bundle}
+
+        def make(draft: Draft) -> None:
+            work = flow.stages.work(f"compress/{name}", config, parents)
+            calibration = self._calibration(work)
+            model = step.apply(build.load(at.model), calibration)
+            build.save(model, draft.folder / MODEL)
+            draft.measurements.update({"parameters": model.parameters, "found": calibration.notes})
+
+        made = flow.stages.make(f"compress/{name}", config, parents, make)
+        return bundled(flow, name, made, made.path / MODEL, (at, Step(name=name, parent=at.name, told=_told(step))))
+
+    @property
+    def _objective(self) -> tuple[Term, ...]:
+        recipe = self.ground.flow.recipe
+        if self.chain.objective is not None:
+            return self.chain.objective
+        origin = self.chain.of
+        while origin in recipe.compress:
+            origin = recipe.compress[origin].of
+        return recipe.students[origin].objective if origin in recipe.students else (Term(loss="soft_bce"),)
+
+    def _calibration(self, folder: Path) -> Calibration:
+        flow, objective = self.ground.flow, Objective(self._objective)
+        taught = lesson(flow, self.ground.teacher, self.ground.labels, objective)
+
+        def examples(model: TextModel, rows: int | None = None) -> Examples:
+            return taught.sample(rows, flow.recipe.seed).examples(flow.catalogue, model, objective)
+
+        return Calibration(
+            examples=examples,
+            objective=self._objective,
+            judge=lambda model: flow.catalogue.validation(model, flow.recipe.judging),
+            texts=lambda: [*flow.catalogue.products, *flow.catalogue.learnable],
+            lexical=lambda: flow.catalogue.lexical.others([]),
+            training=self.chain.training,
+            folder=folder,
+            seed=flow.recipe.seed,
+        )
+
+
+def _told(step: Pass) -> str:
+    """A pass and what it was told to do, in words: what differs from its defaults.
+
+    >>> from shopstill.compress import PASSES
+    >>> _told(PASSES.get("recover")())
+    'recover'
+    """
+    known = schema(type(step))["properties"]
+    given = {k: v for k, v in plain(step).items() if k != "kind" and v != known[k].get("default")}
+    return " ".join([step.kind, *(f"{k}={_short(v)}" for k, v in given.items())])
+
+
+def _short(value: Any) -> str:
+    """A value in words; of a part's configuration only what it is."""
+    return str(value.get("kind", "…")) if isinstance(value, dict) else str(value)

@@ -1,0 +1,113 @@
+"""What reading a recipe cannot find: faults between its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shopstill.compress._chain import check_chain
+from shopstill.core.errors import ConfigError, nearest
+from shopstill.data.simulate import Simulate
+from shopstill.evaluate.results import RANDOM
+from shopstill.losses import LOSSES, check_options
+from shopstill.models.build import starts
+from shopstill.models.cross import Cross
+from shopstill.recipe import Recipe
+from shopstill.recipe.parts import CrossTeacher, ScoresTeacher, members
+from shopstill.tasks._contest import BM25, TEACHER
+from shopstill.types import Term
+
+
+def check(recipe: Recipe) -> None:
+    """Find what reading the recipe cannot: faults between its parts, unknown losses, files that are not there.
+
+    Raises:
+        ConfigError: a loss or an option of it is unknown or out of bounds; a name is taken; a model needs what the
+            teacher does not have; the file of scores is not there. All faults of the recipe itself are named.
+        DataError: a source of the shop is not there.
+    """
+    faults = [*_name_faults(recipe), *_model_faults(recipe), *_chain_faults(recipe)]
+    for place, terms, taught in _objectives(recipe):
+        faults += [f"{place}: {fault}" for fault in _term_faults(terms, taught)]
+    if faults:
+        raise ConfigError("\n".join(faults))
+    if isinstance(recipe.teacher, ScoresTeacher) and not recipe.teacher.path.is_file():
+        raise ConfigError(f"teacher.path: {recipe.teacher.path} is no file; give the path of a file of scores")
+    if not isinstance(recipe.shop.options, Simulate):
+        recipe.shop.options.sources()
+
+
+def _objectives(recipe: Recipe) -> Iterator[tuple[str, tuple[Term, ...], bool]]:
+    """Every objective: its place, its terms, and whether a teacher's labels are there."""
+    for place, member in members(recipe.teacher).items():
+        yield f"{place}.objective", member.objective, False
+    for name, student in recipe.students.items():
+        yield f"students.{name}.objective", student.objective, True
+        yield f"students.{name}.twin", student.twin, False
+    for name, chain in recipe.compress.items():
+        yield f"compress.{name}.objective", chain.objective or (), True
+
+
+def _term_faults(terms: tuple[Term, ...], taught: bool) -> Iterator[str]:
+    for term in terms:
+        try:
+            check_options(term.loss, term.options)
+        except ConfigError as cause:
+            yield str(cause)
+            continue
+        spec = LOSSES.module(term.loss).SPEC
+        if spec.against == "teacher" and not taught:
+            yield f"{term.loss} compares with a teacher, but there is none here; use a loss of the target"
+        elif spec.takes == "attention":
+            yield f"{term.loss} compares attention, which the label store lacks; use a loss of features or scores"
+        elif spec.takes == "features" and term.tap is None:
+            yield f"{term.loss} compares features; name which with tap, such as tap: pooled"
+
+
+def _name_faults(recipe: Recipe) -> Iterator[str]:
+    for name in {TEACHER, BM25, RANDOM} & recipe.students.keys():
+        yield f"students.{name}: the name {name!r} stands for another model in the report; give the student another"
+
+
+def _model_faults(recipe: Recipe) -> Iterator[str]:
+    untaught = {f"{place}.model": member.model for place, member in members(recipe.teacher).items()}
+    models = {f"students.{name}.model": student.model for name, student in recipe.students.items()}
+    for place, model in [*untaught.items(), *models.items()]:
+        if "teacher" in starts(model) and (place in untaught or not untaught):
+            yield f"{place}: start 'teacher', but there is no teacher with weights here; name a pretrained start"
+        if isinstance(model, Cross) and model.outputs > 1:
+            yield f"{place}.outputs: {model.outputs}, but relevance is one number; leave it out"
+
+
+def _chain_faults(recipe: Recipe) -> Iterator[str]:
+    """Chains that start nowhere, or from themselves, or whose passes cannot follow each other."""
+    for name, chain in recipe.compress.items():
+        known = [TEACHER, *recipe.students, *(n for n in recipe.compress if n != name)]
+        if name in recipe.students:
+            yield f"compress.{name}: a student has this name; give the chain another"
+        if chain.of not in known:
+            yield f"compress.{name}.of: unknown model {chain.of!r}; {nearest(chain.of, known)}"
+        elif chain.of == TEACHER and not isinstance(recipe.teacher, CrossTeacher):
+            yield f"compress.{name}.of: this teacher is not one model; start from a student"
+        elif name in _ancestors(recipe, name):
+            yield f"compress.{name}.of: goes on from itself by way of {chain.of!r}; start from a student or the teacher"
+        else:
+            yield from (f"compress.{name}.passes: {fault}" for fault in _order_faults(recipe, name))
+
+
+def _ancestors(recipe: Recipe, name: str) -> list[str]:
+    """The chains that a chain goes on from, nearest first; ends with the first that comes again."""
+    found: list[str] = []
+    at = recipe.compress[name].of
+    while at in recipe.compress and at not in found:
+        found.append(at)
+        at = recipe.compress[at].of
+    return found
+
+
+def _order_faults(recipe: Recipe, name: str) -> Iterator[str]:
+    """What is wrong with the order of all passes from the origin on."""
+    line = [*reversed(_ancestors(recipe, name)), name]
+    try:
+        check_chain([step for link in line for step in recipe.compress[link].passes])
+    except ConfigError as cause:
+        yield str(cause)

@@ -1,0 +1,137 @@
+"""The parts of a recipe: where the shop comes from, its teacher, its students, and the chains of passes over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator
+
+from shopstill.compress import PASSES, Pass
+from shopstill.core.config import build, config, plain
+from shopstill.core.errors import ConfigError, nearest
+from shopstill.data.readers import READERS, Reader
+from shopstill.data.simulate import Simulate
+from shopstill.evaluate.quality import parse_metric
+from shopstill.models.build import Text
+from shopstill.models.cross import Cross
+from shopstill.train.training import Training
+from shopstill.types import Term
+
+SIMULATE = "simulate"
+NAME = r"^[a-z0-9][a-z0-9_-]*$"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where the shop comes from: a reader by name with its options, or ``simulate``."""
+
+    reader: str
+    options: Reader | Simulate
+
+
+def _read_source(value: Any) -> Source:
+    if isinstance(value, Source):
+        return value
+    names = [*READERS.names(), SIMULATE]
+    if not isinstance(value, Mapping) or value.get("reader") not in names:
+        given = value.get("reader") if isinstance(value, Mapping) else value
+        raise ConfigError(f"reader {given!r}: {nearest(str(given), names)}")
+    name = value["reader"]
+    rest = {k: v for k, v in value.items() if k != "reader"}
+    return Source(reader=name, options=build(Simulate if name == SIMULATE else READERS.get(name), rest, name))
+
+
+def _write_source(value: Source) -> dict[str, Any]:
+    return {"reader": value.reader, **plain(value.options)}
+
+
+AnySource = Annotated[Source, PlainValidator(_read_source), PlainSerializer(_write_source)]
+
+
+@config
+class CrossTeacher:
+    """A cross-encoder, fine-tuned on the grades, or taken as it is where ``training`` is null."""
+
+    kind: Literal["cross"] = "cross"
+    model: Cross = Field(default_factory=Cross)
+    objective: tuple[Term, ...] = Field(default=(Term(loss="bce"),), min_length=1)
+    training: Training | None = Field(default_factory=Training)
+
+
+@config
+class EnsembleTeacher:
+    """Several cross-encoders; the mean of their logits is the teacher's."""
+
+    kind: Literal["ensemble"] = "ensemble"
+    members: tuple[CrossTeacher, ...] = Field(min_length=2)
+
+
+@config
+class ScoresTeacher:
+    """Scores made elsewhere: Parquet, JSONL or CSV with ``query_id, product_id, score``, or a TREC run."""
+
+    kind: Literal["scores"] = "scores"
+    path: Path
+
+
+Teacher = Annotated[CrossTeacher | EnsembleTeacher | ScoresTeacher, Field(discriminator="kind")]
+
+
+def members(teacher: Teacher) -> dict[str, CrossTeacher]:
+    """The cross-encoders of a teacher, by their place in the recipe."""
+    if isinstance(teacher, EnsembleTeacher):
+        return {f"teacher.members.{number}": member for number, member in enumerate(teacher.members)}
+    return {"teacher": teacher} if isinstance(teacher, CrossTeacher) else {}
+
+
+@config
+class Student:
+    """A student: its network, what it learns from the teacher, and what its twin learns from the grades alone."""
+
+    model: Text
+    objective: tuple[Term, ...] = Field(min_length=1)
+    twin: tuple[Term, ...] = Field(default=(Term(loss="bce"),), min_length=1)
+    training: Training = Field(default_factory=Training)
+
+
+def _read_pass(value: Any) -> Pass:
+    if not isinstance(value, Mapping):
+        return value if hasattr(value, "apply") else _read_pass({"kind": value})
+    kind = value.get("kind")
+    if kind not in PASSES.names():
+        raise ConfigError(f"pass {kind!r}: {nearest(str(kind), PASSES.names())}")
+    return build(PASSES.get(str(kind)), value, str(kind))
+
+
+def _ranks(metric: str) -> str:
+    found = parse_metric(metric)
+    if found.on != "scores":
+        raise ConfigError(
+            f"metric {metric!r}: reads grades, which a guard does not fit; use one of orders, such as ndcg@10"
+        )
+    return found.name
+
+
+AnyPass = Annotated[Any, PlainValidator(_read_pass), PlainSerializer(plain)]
+
+
+@config
+class Chain:
+    """Passes over a trained model, in order; each step is judged, and shipped as a bundle.
+
+    ``of`` names the teacher, a student, or another chain that this one goes on from. Recovery learns from the teacher's
+    labels by ``objective`` (a student's own where null). ``keep`` is the part of the origin's quality over random order
+    that each step must keep, by the metric ``by`` on validation queries: a step that keeps less is refused, or made
+    milder and at last left out (``on_loss: back_off``).
+    """
+
+    of: str
+    passes: tuple[AnyPass, ...] = Field(min_length=1)
+    objective: tuple[Term, ...] | None = Field(default=None, min_length=1)
+    training: Training = Field(default_factory=lambda: Training(epochs=1, learning_rate=1e-4))
+    keep: float | None = Field(default=None, gt=0, le=1)
+    by: Annotated[str, AfterValidator(_ranks)] = "spearman"
+    on_loss: Literal["refuse", "back_off"] = "refuse"

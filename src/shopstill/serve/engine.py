@@ -1,0 +1,186 @@
+"""``load_bundle``: a bundle, verified and ready to score, without torch.
+
+Shapes: ``N`` pairs or candidates, ``K`` outputs, ``F`` lexical features.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from shopstill import __version__
+from shopstill.core.errors import ArtifactError, DataError
+from shopstill.data.lexical import FEATURES, LexicalIndex
+from shopstill.data.tokens import TextTokenizer
+from shopstill.serve import manifest as form
+from shopstill.serve import stored
+from shopstill.serve.cross import Cross, CrossAhead
+from shopstill.serve.manifest import Manifest
+from shopstill.serve.sessions import Sessions
+from shopstill.serve.towers import Towers, TowersAhead
+
+
+class Bundle:
+    """A model as it is served.
+
+    Args:
+        folder: where it lies.
+        manifest: what it states.
+        threads: pieces of work of a request that may run at once.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, threads: int) -> None:
+        self.folder, self.manifest = folder, manifest
+        tokenizer = TextTokenizer(folder / form.TOKENIZER)
+        sessions = Sessions(folder, manifest.graphs)
+        limits = manifest.limits
+        self._cross = self._towers = None
+        if "pair" in limits:
+            self._cross = Cross(sessions, tokenizer, limits["pair"], manifest.outputs, threads)
+        if "query" in limits:
+            lexical = LexicalIndex.load(folder / form.LEXICAL) if manifest.features else None
+            self._towers = Towers(sessions, tokenizer, limits, lexical)
+
+    def ahead(self, products: Sequence[str | None]) -> Ahead:
+        """Everything about some products done ahead of time: tokenised, encoded, their words packed.
+
+        Where the manifest states a codec, their vectors are kept by it: scores then differ a little from ``score``.
+        """
+        texts = [_text(product, "product", at) for at, product in enumerate(products)]
+        parts: list[CrossAhead | TowersAhead] = []
+        if self._cross is not None:
+            parts.append(CrossAhead(self._cross, self._cross.tokenizer.encode(texts)))
+        if self._towers is not None:
+            parts.append(TowersAhead.of(self._towers, texts, self.manifest.vectors))
+        return Ahead(parts, len(texts), self.manifest.outputs)
+
+    def products(self) -> tuple[list[str], Ahead]:
+        """The ids of the products that the bundle brings along, in order, and these products ready to be scored.
+
+        Raises:
+            ArtifactError: it brings none.
+        """
+        folder = self.folder / form.PRODUCTS
+        if not folder.is_dir():
+            raise ArtifactError(f"{self.folder}: brings no products along; use ahead, or export it with its products")
+        parts: list[CrossAhead | TowersAhead] = []
+        if self._cross is not None:
+            parts.append(stored.read_cross(folder, self._cross))
+        if self._towers is not None:
+            parts.append(stored.read_towers(folder, self._towers, self.manifest.vectors))
+        ids = stored.read_ids(folder)
+        return ids, Ahead(parts, len(ids), self.manifest.outputs)
+
+    def score(self, pairs: Sequence[tuple[str | None, str | None]]) -> np.ndarray:
+        """Scores [N], or [N, K] where there are several, of pairs (query, product); a missing text is an empty one.
+
+        Raises:
+            DataError: a text is neither a string nor missing.
+        """
+        queries, query_N = _distinct([_text(query, "query", at) for at, (query, _) in enumerate(pairs)])
+        products, product_N = _distinct([_text(product, "product", at) for at, (_, product) in enumerate(pairs)])
+        out = _nothing(len(pairs), self.manifest.outputs)
+        if self._cross is not None:
+            encode = self._cross.tokenizer.encode
+            out = out + self._cross.score(encode(queries), encode(products), query_N, product_N)
+        if self._towers is not None and len(pairs):
+            out = out + self._apart(queries, products, query_N, product_N)
+        return out
+
+    def _apart(self, queries: list[str], products: list[str], query_N: np.ndarray, product_N: np.ndarray) -> np.ndarray:
+        assert self._towers is not None
+        ahead = TowersAhead.of(self._towers, products)
+        out = _nothing(len(query_N), 1)
+        order = np.argsort(query_N, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(query_N[order])) + 1):
+            out[rows] = ahead.score(queries[query_N[rows[0]]], product_N[rows])
+        return out
+
+
+class Ahead:
+    """A bundle with everything about some products done."""
+
+    def __init__(self, parts: Sequence[CrossAhead | TowersAhead], products: int, outputs: int) -> None:
+        self.parts, self._products, self._outputs = parts, products, outputs
+
+    def __len__(self) -> int:
+        return self._products
+
+    def score(self, query: str | None, candidates: ArrayLike, lexical: ArrayLike | None = None) -> np.ndarray:
+        """Scores [N] or [N, K] of some of the products for a query.
+
+        Args:
+            query: what was typed; None and NaN count as nothing.
+            candidates: positions of products.
+            lexical: [N, F] lexical features where they were worked out elsewhere; NaN where one is not known.
+
+        Raises:
+            IndexError: a position is out of range.
+            DataError: the query is not a text, or the features are not of this shape.
+        """
+        rows = np.asarray(candidates, np.int64)
+        if not rows.size:
+            return _nothing(0, self._outputs)
+        if rows.min() < 0 or rows.max() >= self._products:
+            raise IndexError(f"candidates: {rows.min()} to {rows.max()}, where there are {self._products} products")
+        text, given = _text(query, "query", 0), _features(lexical, len(rows))
+        found = [part.score(text, rows, given) for part in self.parts]
+        return found[0] if len(found) == 1 else np.add(*found)
+
+
+def load_bundle(path: str | Path, threads: int = 1) -> Bundle:
+    """A bundle, every file of it held to its SHA-256, ready to score.
+
+    Args:
+        path: the bundle's folder.
+        threads: threads that one request may use; one is best where several requests come at once.
+
+    Raises:
+        ArtifactError: there is none, a later version wrote it, or a file is missing, torn, changed or not listed.
+    """
+    folder = Path(path)
+    manifest = form.read(folder)
+    if manifest.features and manifest.features != list(FEATURES):
+        raise ArtifactError(
+            f"{folder}: takes other lexical features than shopstill {__version__} computes; "
+            f"install shopstill=={manifest.shopstill}, or export the model again"
+        )
+    return Bundle(folder, manifest, max(1, threads))
+
+
+def _text(value: Any, side: str, at: int) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    raise DataError(f"{side} {at}: {value!r} is a {type(value).__name__}; give a string, or None where there is none")
+
+
+def _features(lexical: ArrayLike | None, rows: int) -> np.ndarray | None:
+    if lexical is None:
+        return None
+    given = np.asarray(lexical, np.float32)
+    if given.shape != (rows, len(FEATURES)):
+        raise DataError(f"lexical: has shape {given.shape}; give [{rows}, {len(FEATURES)}], a row a candidate")
+    return given
+
+
+def _distinct(texts: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """Each text once, and which of them each was."""
+    place: dict[str, int] = {}
+    rows = np.fromiter((place.setdefault(text, len(place)) for text in texts), np.int64, len(texts))
+    return list(place), rows
+
+
+def _nothing(rows: int, outputs: int) -> np.ndarray:
+    return np.zeros(rows if outputs == 1 else (rows, outputs), np.float32)
+
+
+def answer_once(folder: str, query: str, products: Sequence[str]) -> None:
+    """Load a bundle and score a query with all products, as a process would that does nothing else."""
+    load_bundle(folder).ahead(products).score(query, np.arange(len(products)))

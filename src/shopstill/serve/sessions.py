@@ -1,0 +1,63 @@
+"""The graphs of a bundle, each loaded when it is first run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shopstill.core.errors import ArtifactError
+from shopstill.serve.manifest import GraphInfo
+
+_SLOWER = ["SkipLayerNormFusion"]
+"""Sum and norm in one operator: six times as slow as the two of them (onnxruntime 1.31, AVX2)."""
+
+
+class Sessions:
+    """One onnxruntime session a graph.
+
+    Args:
+        folder: the bundle's.
+        graphs: its graphs by name.
+    """
+
+    def __init__(self, folder: Path, graphs: Mapping[str, GraphInfo]) -> None:
+        self._folder, self._graphs = folder, graphs
+        self._loaded: dict[str, Any] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._graphs
+
+    def run(self, name: str, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """The outputs of a graph, in order; several threads may call at once.
+
+        Raises:
+            ArtifactError: this onnxruntime cannot load the graph.
+        """
+        session = self._loaded.get(name) or self._loaded.setdefault(name, self._load(name, optimise=True))
+        return list(session.run(None, inputs))
+
+    def constants(self, name: str) -> dict[str, np.ndarray]:
+        """The outputs of a graph without inputs, by name; it is run once and not kept."""
+        return dict(zip(self._graphs[name].outputs, self._load(name, optimise=False).run(None, {}), strict=True))
+
+    def _load(self, name: str, *, optimise: bool) -> Any:
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        # One thread a session: several then answer as many requests at once, and no busy neighbour stalls a barrier.
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        levels = ort.GraphOptimizationLevel
+        options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimise else levels.ORT_DISABLE_ALL
+        path = self._folder / self._graphs[name].file
+        try:
+            return ort.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER
+            )
+        except Exception as cause:  # noqa: BLE001 - onnxruntime raises nothing finer
+            raise ArtifactError(
+                f"{path}: onnxruntime {ort.__version__} cannot load it ({cause}); update onnxruntime"
+            ) from None

@@ -51,7 +51,7 @@ TOKENS, SIDE = 64, 2048
 def main() -> None:
     """Measure, print and publish."""
     arguments = _arguments()
-    pairs = judged(arguments.queries * 40).texts()
+    pairs = judged(max(4 * arguments.candidates, 2000)).texts()
     asked = [_request(pairs, at, arguments.candidates) for at in range(arguments.queries)]
     with TemporaryDirectory() as folder, threads(1), threadpool_limits(1):
         where = Path(folder)

@@ -30,7 +30,7 @@ pytest.importorskip("onnxruntime")
 STRUCTURE = [Layers(count=2, rows=16), Heads(share=0.5), FeedForward(share=0.5), Width(width=12), Vocabulary()]
 CHAINS = {
     "smaller, factorised, clustered": ("cross", [*STRUCTURE, Recover(), Factorise(rank=5), Clusters(bits=4)]),
-    "shared, masked, hashed": ("cross", [ShareLayers(), Weights(share=0.8), Hash(rows=16)]),
+    "shared, masked, hashed": ("cross", [ShareLayers(), Weights(sparsity=0.8), Hash(rows=16)]),
     "tables": ("static towers", [Vocabulary(), Factorise(rank=4, linears=False, tables=True), Clusters(bits=2)]),
 }
 

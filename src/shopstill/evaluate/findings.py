@@ -52,6 +52,13 @@ class Findings:
         return self.evaluation.named("student")
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """The students that are told of one by one: all; of many steps those that nothing beats, the smallest first."""
+        if not self.steps:
+            return self.students
+        return tuple(sorted(set(self.front) & set(self.students), key=lambda model: self.sizes[model].bytes))
+
+    @property
     def machine(self) -> Mapping[str, object]:
         """The machine that times were taken on; this one, where none were."""
         return self.latency.machine if self.latency else machine()

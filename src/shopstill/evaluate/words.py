@@ -178,10 +178,11 @@ def _cost(findings: Findings, student: str) -> str:
 
 def claims(findings: Findings) -> list[Claim]:
     """What was shown and what was not, on the primary metric, then times."""
-    asked = [c for c in findings.evaluation.comparisons if c.metric == findings.primary]
+    about = {*findings.told, findings.teacher}
+    asked = [c for c in findings.evaluation.comparisons if c.metric == findings.primary and c.first in about]
     order = ("teacher-baseline", "student-twin", "student-teacher", "student-baseline")
     told = [compared(c) for question in order for c in asked if c.question == question]
-    return told + [claim for student in findings.students for claim in _speed(findings, student)]
+    return told + [claim for student in findings.told for claim in _speed(findings, student)]
 
 
 def compared(comparison: Comparison) -> Claim:

@@ -30,7 +30,7 @@ def page(findings: Findings) -> str:
         speed.tradeoff(findings),
         steps.steps(findings),
         quality.quality(findings),
-        quality.differences(findings),
+        None if findings.steps else quality.differences(findings),
         quality.slices(findings),
         trust.disagreements(findings),
         speed.costs(findings),

@@ -30,12 +30,12 @@ def summary(findings: Findings) -> Html:
     """Headline, cards and claims."""
     evaluation = findings.evaluation
     basis = f"Judged on {evaluation.units:,} queries with {evaluation.rows:,} graded products."
-    first = findings.students[:1]
+    first = findings.told[:1]
     return tag(
         "section",
         tag("p", _spoken(headline(findings, first[0])) if first else "No student was judged.", class_="headline"),
         tag("p", basis, class_="basis"),
-        tag("div", (_card(findings, student) for student in findings.students), class_="cards"),
+        tag("div", (_card(findings, student) for student in findings.told), class_="cards"),
         tag("h2", "What was shown", id="shown"),
         tag("ul", (_claim(claim) for claim in claims(findings)), class_="claims"),
         class_="summary",

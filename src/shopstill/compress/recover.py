@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -12,12 +13,15 @@ from shopstill.core.config import config
 from shopstill.core.errors import ConfigError
 from shopstill.train.training import Training
 
+log = logging.getLogger(__name__)
+
 
 @config
 class Recover:
     """Bring the same objective down again, with whatever weights the passes before have left to learn.
 
-    What is masked stays masked, what is shared stays shared, and codebooks learn their values.
+    Where validation gets worse by it, the weights stay as they were. What is masked stays masked, what is shared stays
+    shared, and codebooks learn their values.
 
     Raises:
         ConfigError: nothing is left that can learn.
@@ -37,7 +41,12 @@ class Recover:
         made = copied(model)
         if not any(value.requires_grad for value in made.network.parameters()):
             raise ConfigError("recover: no weight of this model can learn any more; put recover earlier in the chain")
-        calibration.train(made, self.training, self.rows)
+        before = calibration.quality(made)
+        after = calibration.train(made, self.training, self.rows).best
+        calibration.notes[self.kind] = {"before": before, "after": after}
+        if after < before:
+            log.info("recover: validation fell from %.4f to %.4f; the weights stay as they were", before, after)
+            return copied(model)
         made.network.eval()
         return made
 

@@ -91,6 +91,7 @@ def write_bundle(
         form.write(aside, stated)
         found = parity.check(model, aside, rows, gain_N=gain_N, tolerance=tolerance)
         stated["parity"] = asdict(found)
+        stated["batch_invariant"] &= found.alone <= parity.TOLERANCE
         if products is not None:
             stored.write(aside / form.PRODUCTS, list(products), load_bundle(aside).ahead([*products.values()]).parts)
         (aside / form.CARD).write_text(card(stated, aside), encoding="utf-8")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Literal, cast
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from shopstill.compress import Stage, _tokens
@@ -21,9 +22,10 @@ from shopstill.models.towers import TokenTower
 class Vocabulary:
     """Keep the tokens that the shop's catalogue and queries use, and renumber them in the tokenizer.
 
-    Special tokens stay, and with ``characters: all`` every single character, so that words of tomorrow can be spelt;
-    with ``used``, characters that no text has become unknown. Every text of the shop gets the same tokens as before,
-    and so the same scores, with WordPiece, Unigram and BPE alike.
+    Special tokens stay, and with ``characters: all`` every single character, so that words of tomorrow can be
+    spelt; with ``used``, characters that no text has become unknown. The first ``common`` tokens stay as well:
+    vocabularies are written with the commonest words first, and shoppers use words that no title has. Every text of
+    the shop gets the same tokens as before, and so the same scores, with WordPiece, Unigram and BPE alike.
 
     Raises:
         ConfigError: the model has no tokenizer that can be cut, or its token tables are compact already.
@@ -34,8 +36,13 @@ class Vocabulary:
 
     kind: Literal["vocabulary"] = "vocabulary"
     characters: Literal["all", "used"] = "all"
+    common: int = Field(default=0, ge=0)
 
     stage: ClassVar[Stage] = "structure"
+
+    def milder(self) -> Vocabulary | None:
+        """Twice as many common tokens, 4,096 at least; None where that would be nearly all."""
+        return None if self.common >= 16384 else replace(self, common=max(4096, 2 * self.common))
 
     def apply(self, model: M, calibration: Calibration) -> M:
         """The model with rows of its token tables for these tokens alone."""
@@ -46,7 +53,9 @@ class Vocabulary:
         stated = _tokens.read(tokenizer)
         used = _tokens.counts(tokenizer, calibration.texts(), tokenizer.vocab).nonzero().flatten().tolist()
         special = (tokenizer.begin, tokenizer.part, tokenizer.pad)
-        ids = _tokens.kept_ids(stated, {*used, *special}, self.characters == "all")
+        ids = _tokens.kept_ids(
+            stated, {*used, *special, *range(min(self.common, tokenizer.vocab))}, self.characters == "all"
+        )
         _cut(made.network, torch.tensor(ids))
         calibration.notes[self.kind] = {"before": tokenizer.vocab, "after": len(ids), "used": len(used)}
         cut = _tokens.written(_tokens.remapped(stated, ids))

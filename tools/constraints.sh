@@ -9,7 +9,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 "$python" -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install --quiet "torch==$torch" '.[train,dev,bench]'
+"$work/venv/bin/python" -m pip install --quiet "torch==$torch" '.[train,dev,bench,phone]'
 {
     echo "# What make installs, release by release, so that a set-up repeats. Written by make constraints, with $("$python" --version)."
     echo "# What one platform alone needs is left out, such as the CUDA packages that torch itself asks for by exact release."

@@ -101,9 +101,9 @@ def _add_compression(commands: argparse._SubParsersAction[argparse.ArgumentParse
     ship.add_argument("--to", type=Path, metavar="FOLDER", help="where it will be (default: bundles/RECIPE/MODEL)")
     ship.add_argument(
         "--format",
-        choices=("onnx", "hf"),
+        choices=("onnx", "hf", "executorch"),
         default="onnx",
-        help="onnx: a bundle; hf: for transformers or sentence-transformers",
+        help="onnx: a bundle; hf: for transformers or sentence-transformers; executorch: for phones",
     )
 
 

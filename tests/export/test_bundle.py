@@ -73,7 +73,7 @@ def test_nothing_appears_where_scores_differ(written: Written, tmp_path: Path, m
     old = tmp_path / "bundle"
     old.mkdir()
     (old / "kept").touch()
-    monkeypatch.setattr(parity, "_judged", lambda model, rows: np.full(len(rows), 7.0, np.float32))
+    monkeypatch.setattr(parity, "judged_scores", lambda model, rows: np.full(len(rows), 7.0, np.float32))
     with pytest.raises(ArtifactError, match=r"row \d+, query .* with product .* 7.0 is expected; off by"):
         write_bundle(model, old, about=About(name="x"), rows=ROWS)
     assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
@@ -83,8 +83,8 @@ def test_nothing_appears_where_scores_differ(written: Written, tmp_path: Path, m
 def test_a_score_that_is_not_finite_fails_the_gate() -> None:
     texts = [("a", "b"), ("c", "d")]
     with pytest.raises(ArtifactError, match="query 'c' with product 'd'"):
-        parity._hold("it", np.array([1.0, np.nan]), np.array([1.0, 1.0]), texts, np.inf)
-    assert parity._hold("it", np.array([1.0, 1.5]), np.array([1.0, 1.0]), texts, 0.5) == 0.5
+        parity.hold("it", np.array([1.0, np.nan]), np.array([1.0, 1.0]), texts, np.inf)
+    assert parity.hold("it", np.array([1.0, 1.5]), np.array([1.0, 1.0]), texts, 0.5) == 0.5
 
 
 def test_a_part_that_looks_at_its_company_is_stated() -> None:

@@ -55,9 +55,9 @@ def test_positions_that_begin_behind_padding_make_a_roberta(make: Make, tmp_path
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("kind", ["joint", "static towers", "cross, both sides"])
-def test_what_transformers_has_no_class_for_is_refused(kind: str, make: Make, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"transformers has no class for .* export it as a bundle"):
+@pytest.mark.parametrize("kind", ["joint", "static towers, interaction", "cross, both sides"])
+def test_what_no_library_has_a_class_for_is_refused(kind: str, make: Make, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"transformers has no (class|module) for .* export it as a bundle"):
         write_hf(make(kind), tmp_path / "hf")
     assert not list(tmp_path.iterdir())
 

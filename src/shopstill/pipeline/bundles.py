@@ -30,7 +30,7 @@ from shopstill.serve.engine import load_bundle
 from shopstill.tasks._contest import TEACHER
 from shopstill.tasks.relevance import Pairs
 
-Form = Literal["onnx", "hf"]
+Form = Literal["onnx", "hf", "executorch"]
 BUNDLE, _SCORES = "bundle", "scores.safetensors"
 _PARITY_ROWS = 256
 _GUARD = {"slice_resamples": 100, "permutations": 100, "disagreements": 0}
@@ -117,6 +117,10 @@ def ship(flow: Run, made: Made, judged: Artifact, folder: Path, form: Form) -> P
         from shopstill.export.hf import write_hf
 
         return write_hf(loaded, folder)
+    if form == "executorch":
+        from shopstill.export.executorch import write_executorch
+
+        return write_executorch(loaded, folder, rows=_parity_rows(flow, loaded))
     stated, cost = load_bundle(made.bundle.path / BUNDLE).manifest, load_costs(judged.path)
     latency = cost.latency
     about = About(

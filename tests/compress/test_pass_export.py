@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shopstill.compress import PASSES
 from shopstill.compress._chain import check_chain
 from shopstill.compress.clusters import Clusters
 from shopstill.compress.feed_forward import FeedForward
@@ -20,10 +21,13 @@ from shopstill.compress.share_layers import ShareLayers
 from shopstill.compress.vocabulary import Vocabulary
 from shopstill.compress.weights import Weights
 from shopstill.compress.width import Width
+from shopstill.core.config import build as build_config
+from shopstill.core.errors import ConfigError
 from shopstill.export.bundle import About, write_bundle
 from shopstill.models import build
 from shopstill.serve.engine import load_bundle
 from shopstill.testing import _pass_models as models
+from shopstill.testing.passes import CASES
 
 pytest.importorskip("onnxruntime")
 
@@ -48,3 +52,26 @@ def test_a_chain_is_served_as_it_was_judged(kind: str, chain: list[Any], tmp_pat
     queries, products = rows.texts(np.arange(len(rows)))
     served = load_bundle(tmp_path / "bundle").score(list(zip(queries, products, strict=True)))
     np.testing.assert_allclose(served, models.scores(made), atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PASSES.names())
+def test_what_any_pass_makes_is_served_as_it_was_judged_and_stays_small(name: str, tmp_path: Path) -> None:
+    # Constants of few numbers are folded, packed or not: layers must be wide enough to tell.
+    kinds = models.configurations(models.start(tmp_path / "start", {"width": 48, "feed_forward": 96}))
+    one = build_config(PASSES.get(name), CASES.get(name, [{}])[0])
+    refusals = []
+    for kind in ("cross, first token", "static towers"):
+        try:
+            made = one.apply(models.model(kinds[kind]), models.calibration(tmp_path / "fit"))
+        except ConfigError as refusal:
+            refusals.append(str(refusal))
+            continue
+        build.save(made, tmp_path / "saved")
+        loaded = build.load(tmp_path / "saved")
+        write_bundle(loaded, tmp_path / "bundle", about=About(name=name), rows=models.pairs(made))
+        files = (tmp_path / "saved" / "model.safetensors", tmp_path / "bundle" / "weights.safetensors")
+        saved, shipped = (path.stat().st_size for path in files)
+        assert shipped < 1.1 * saved + 8192, "the graphs unpack what the pass has packed"
+        return
+    pytest.fail(f"no model is taken: {refusals}")

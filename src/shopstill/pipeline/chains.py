@@ -15,7 +15,7 @@ from shopstill.compress import Pass, Softens
 from shopstill.compress._calibration import Calibration
 from shopstill.core.artifact import Artifact, Draft
 from shopstill.core.config import plain, schema
-from shopstill.core.errors import QualityLoss
+from shopstill.core.errors import ConfigError, QualityLoss
 from shopstill.evaluate.significance import Estimate
 from shopstill.evaluate.steps import Step
 from shopstill.models import build
@@ -73,21 +73,28 @@ def chains(ground: Ground, start: Mapping[str, Made]) -> list[Made]:
 
 
 def _chain(ground: Ground, name: str, chain: Chain, ends: Mapping[str, Made]) -> list[Made]:
-    origin = ends[chain.of]
-    at, steps = origin, list[Made]()
+    steps = [ends[chain.of]]
     for first, portion in _portions(chain.passes):
-        for attempt, passes in enumerate(_milder(portion)):
-            tries = _Try(ground, name, chain, first, attempt)
-            done = tries.apply(at, passes)
-            quality = kept(ground.flow, origin, done[-1], chain.by) if chain.keep else None
-            if quality is None or quality.value >= (chain.keep or 0):
-                steps += done
-                at = done[-1]
-                break
-            _refused(name, chain, passes, quality)
-        else:
-            log.warning("%s: %s is left out: even at its mildest it keeps too little", name, _told(portion[0]))
-    return steps
+        steps += _guarded(_Try(ground, name, chain, first), steps[-1], ends[chain.of], portion)
+    return steps[1:]
+
+
+def _guarded(tries: _Try, at: Made, origin: Made, portion: list[Pass]) -> list[Made]:
+    """The steps of a portion, as mild as the guard asks for; none where even the mildest keeps too little."""
+    chain = tries.chain
+    for attempt, passes in enumerate(_milder(portion)):
+        try:
+            done = tries.apply(at, passes, attempt)
+        except ConfigError:
+            if not attempt:
+                raise
+            break  # so mild that the pass finds nothing to do
+        quality = kept(tries.ground.flow, origin, done[-1], chain.by) if chain.keep else None
+        if quality is None or quality.value >= (chain.keep or 0):
+            return done
+        _refused(tries.name, chain, passes, quality)
+    log.warning("%s: %s is left out: even at its mildest it keeps too little", tries.name, _told(portion[0]))
+    return []
 
 
 def _portions(passes: Sequence[Pass]) -> Iterator[tuple[int, list[Pass]]]:
@@ -120,25 +127,23 @@ def _refused(name: str, chain: Chain, passes: Sequence[Pass], quality: Estimate)
 
 @dataclass(frozen=True)
 class _Try:
-    """One try at some passes of a chain: the first of them is number ``first``."""
+    """Makes some passes of a chain, the first of which is number ``first``."""
 
     ground: Ground
     name: str
     chain: Chain
     first: int
-    attempt: int
 
-    def apply(self, at: Made, passes: Sequence[Pass]) -> list[Made]:
+    def apply(self, at: Made, passes: Sequence[Pass], attempt: int) -> list[Made]:
         """Each pass's model, made from the one before."""
         done = []
         for number, step in enumerate(passes, self.first):
-            at = self._step(at, number, step)
+            at = self._step(at, f"{number}-{step.kind}" + (f"~{attempt}" if attempt else ""), step)
             done.append(at)
         return done
 
-    def _step(self, at: Made, number: int, step: Pass) -> Made:
-        flow, again = self.ground.flow, f"~{self.attempt}" if self.attempt else ""
-        name = f"{self.name}/{number}-{step.kind}{again}"
+    def _step(self, at: Made, own: str, step: Pass) -> Made:
+        flow, name = self.ground.flow, f"{self.name}/{own}"
         config = {"pass": plain(step), "objective": [plain(t) for t in self._objective], "seed": flow.recipe.seed}
         config |= {"training": plain(self.chain.training), "task": plain(flow.recipe.task)}
         parents = {**self.ground.parents, "model": at.bundle}

@@ -18,12 +18,13 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from benchmarks._bench import publish
 
 from shopstill import pipeline, recipe
+from shopstill.evaluate.compare import Judging
 from shopstill.evaluate.findings import Findings
+from shopstill.evaluate.latency import Timing
 from shopstill.evaluate.size import size_of
 from shopstill.evaluate.steps import Step
 from shopstill.evaluate.words import interval, milliseconds, number, share, size, times
@@ -40,11 +41,11 @@ def main() -> None:
     """Make what is missing, judge and time all of it, print and publish."""
     arguments = _arguments()
     wanted = recipe.read(arguments.recipe, [f"runs={arguments.runs}", *arguments.set])
-    wanted = replace(wanted, timing=replace(wanted.timing, candidates=(100,), threads=(1,), seconds=arguments.seconds))
     done = pipeline.compress(wanted)
+    timing = Timing(candidates=(100,), threads=(1,), seconds=arguments.seconds)
     with TemporaryDirectory() as folder:
         theirs = _theirs(done, Path(folder))
-        findings = _judged(done, theirs, wanted)
+        findings = _judged(done, theirs, wanted.judging, timing)
     rows = [_row(findings, model) for model in findings.sizes]
     figures = {
         "steps": [asdict(step) for step in findings.steps],
@@ -68,10 +69,14 @@ def _theirs(done: Compressed, folder: Path) -> dict[str, Path]:
 
 
 def _quantized(source: Path, folder: Path) -> Path:
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     shutil.copytree(source, folder)
-    quantize_dynamic(source / "pair.onnx", folder / "pair.onnx", per_channel=True, weight_type=QuantType.QInt8)
+    graph = onnx.load(source / "pair.onnx")
+    # Shapes of what lies between are left to the tool, whose own inference then has the last word.
+    del graph.graph.value_info[:]
+    quantize_dynamic(graph, folder / "pair.onnx", per_channel=True, weight_type=QuantType.QInt8)
     others = [path for path in folder.glob("*.onnx") if path.name != "pair.onnx"]
     if not others:
         (folder / form.WEIGHTS).unlink()
@@ -81,7 +86,7 @@ def _quantized(source: Path, folder: Path) -> Path:
     return folder
 
 
-def _judged(done: Compressed, theirs: Mapping[str, Path], wanted: Any) -> Findings:
+def _judged(done: Compressed, theirs: Mapping[str, Path], judging: Judging, timing: Timing) -> Findings:
     flow, catalogue = done.ground.flow, done.ground.flow.catalogue
     lineup = Lineup(catalogue, partial(teacher_scores, flow, done.ground.teacher))
     for model in done.models:
@@ -90,10 +95,10 @@ def _judged(done: Compressed, theirs: Mapping[str, Path], wanted: Any) -> Findin
         parts = {part: as_served(flow, folder, catalogue.judged(part)) for part in ("valid", "test")}
         lineup.take(name, parts, "student")
     bundles = {model.name: model.bundle.path / BUNDLE for model in done.models} | theirs
-    costs = served_costs(catalogue, bundles, {}, wanted.timing)
+    costs = served_costs(catalogue, bundles, {}, timing)
     return Findings(
         title="",
-        evaluation=lineup.scored().judge(replace(wanted.judging, slice_resamples=100, disagreements=0)),
+        evaluation=lineup.scored().judge(replace(judging, slice_resamples=100, disagreements=0)),
         latency=costs.latency,
         sizes={name: size_of(folder, alone=costs.alone.get(name)) for name, folder in bundles.items()},
         steps=[model.step for model in done.models if model.step is not None]

@@ -45,11 +45,13 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--help"])
     assert left.value.code == 0
     shown = capsys.readouterr().out
-    for name in ("run", *pipeline.STAGES, "recipe"):
+    for name in ("run", *pipeline.STAGES, "compress", "export", "recipe"):
         assert f"\n    {name} " in shown
 
 
-@pytest.mark.parametrize("arguments", [[name] for name in ("run", *pipeline.STAGES)] + [["recipe", "check"]])
+@pytest.mark.parametrize(
+    "arguments", [[name] for name in ("run", *pipeline.STAGES, "compress", "export")] + [["recipe", "check"]]
+)
 def test_every_command_has_a_help_of_its_own(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         cli.main([*arguments, "--help"])
@@ -187,3 +189,13 @@ def test_without_torch_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "torch", None)
     assert cli.main(["run", str(recipe)]) == 1
     assert "pip install 'shopstill[train]'" in capsys.readouterr().err
+
+
+def test_what_cannot_be_compressed_or_exported_is_told_with_the_fix(
+    recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["compress", str(recipe)]) == 1
+    assert "the recipe has no chain; add one" in capsys.readouterr().err
+    assert cli.main(["export", str(recipe), "fsat"]) == 1
+    assert "model 'fsat': did you mean 'fast'? Allowed: exact, fast, teacher" in capsys.readouterr().err
+    assert not (recipe.parent / "runs").exists(), "nothing is made for what cannot be done"

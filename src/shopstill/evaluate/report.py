@@ -149,26 +149,23 @@ def _cost(findings: Findings) -> Table:
 
 
 def _steps(findings: Findings) -> Table:
-    best, rows = findings.front, []
-    told = {step.name: step for step in findings.steps}
+    """Shares without their intervals, so that a line a model fits a terminal; the report has all of it."""
+    rows = []
     for model in findings.sizes:
-        score = findings.evaluation.score(model, findings.primary)
         kept = [findings.evaluation.kept_by(model, metric) for metric in findings.evaluation.metrics]
         cell, ratio = findings.cell(model), findings.ratio(model)
         rows.append(
             [
-                f"{model} ★" if model in best else model,
-                told[model].told if model in told else "",
-                f"{number(score.estimate.value)} {interval(score.estimate)}" if score else "",
-                *(share(k.headroom) if k and k.headroom else "" for k in kept),
+                f"{model} ★" if model in findings.front else model,
+                *(f"{k.headroom.value:.1%}" if k and k.headroom else "" for k in kept),
                 size(findings.sizes[model].bytes),
                 milliseconds(cell.p50) if cell else "",
                 f"{times(ratio.times.value)}×" if ratio else "",
             ]
         )
-    kept_of = [f"{metric_title(m)} kept" for m in findings.evaluation.metrics]
-    heads = ["model", "made by", metric_title(findings.primary), *kept_of, "size", "p50", "as fast"]
-    return _table("Step by step; a star: nothing is at once as good, as small and as fast", heads, rows)
+    heads = ["model", *map(metric_title, findings.evaluation.metrics), "size", "p50", "as fast"]
+    title = "Kept of the teacher’s gain, step by step; a star: nothing is at once as good, as small and as fast"
+    return _table(title, heads, rows)
 
 
 def _differences(findings: Findings) -> Table:
@@ -192,9 +189,7 @@ def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> T
 
     out = Table(title=title, title_justify="left")
     for head in heads:
-        out.add_column(
-            head, justify="left" if head in ("", "model", "role", "made by") else "right", no_wrap=head == "model"
-        )
+        out.add_column(head, justify="left" if head in ("", "model", "role") else "right", no_wrap=head == "model")
     for row in rows:
         out.add_row(*map(Text, row))
     return out

@@ -59,6 +59,12 @@ class Findings:
         return tuple(sorted(set(self.front) & set(self.students), key=lambda model: self.sizes[model].bytes))
 
     @property
+    def labelled(self) -> set[str]:
+        """The models that charts name: all; of many steps what they began with, and those that nothing beats."""
+        made = {step.name for step in self.steps} - set(self.told)
+        return set(self.evaluation.roles) - made
+
+    @property
     def machine(self) -> Mapping[str, object]:
         """The machine that times were taken on; this one, where none were."""
         return self.latency.machine if self.latency else machine()

@@ -40,7 +40,7 @@ def card(stated: Mapping[str, Any], folder: Path) -> str:
         f"This is {_KINDS[stated['kind']]}.",
         f"It takes {size / 1e6:.1f} MB; weights and arithmetic are {stated['scheme']}. A pair's score {company}.",
         "",
-        _USE.format(folder=stated["name"]),
+        _USE.format(folder="path/to/this/folder"),
         *_table(stated["graphs"]),
         "",
         *_parity(stated["parity"], stated["tolerance"]),

@@ -76,7 +76,7 @@ def scale(axis: Axis, shown: Sequence[str]) -> Html:
 
 @dataclass(frozen=True)
 class Point:
-    """A model in the plane of time and quality."""
+    """A model in the plane of cost and quality; one without a name is told of where a pointer rests on it."""
 
     name: str
     look: str
@@ -116,8 +116,9 @@ def plane(
 ) -> Html:
     """Quality upwards against cost to the right; the axes come with their ticks' labels, ``edges`` join two points."""
     frame = _Frame(x[0], y[0])
-    names = _apart([_above(p.y, frame) for p in points], [frame.x.percent(p.x) for p in points])
-    dots = [_point(p, frame, at) for p, at in zip(points, names, strict=True)]
+    named = [p for p in points if p.name]
+    heights = iter(_apart([_above(p.y, frame) for p in named], [frame.x.percent(p.x) for p in named]))
+    dots = [_point(p, frame, next(heights) if p.name else 0.0) for p in points]
     told = "; ".join(p.told for p in points)
     lines = [_edge(points[first], points[second], frame) for first, second in edges]
     drawn = [tag("title", told), _ticks(frame, x[1], y[1]), (_level(v, frame) for v in levels), lines, dots]
@@ -164,7 +165,7 @@ def _point(point: Point, frame: _Frame, name_y: float) -> Html:
         whisker = tag("line", x1=f"{x}%", x2=f"{x}%", y1=ends[0], y2=ends[1], class_="whisker")
     dot = tag("circle", cx=f"{x}%", cy=y, r=7, class_="dot")
     anchor = "start" if x < 12 else "end" if x > 88 else "middle"
-    name = tag("text", point.name, x=f"{x}%", y=name_y, class_="name", text_anchor=anchor)
+    name = tag("text", point.name, x=f"{x}%", y=name_y, class_="name", text_anchor=anchor) if point.name else None
     return tag("g", tag("title", point.told), whisker, dot, name, class_=point.look)
 
 

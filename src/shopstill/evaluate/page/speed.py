@@ -53,7 +53,8 @@ def _points(findings: Findings) -> list[Point]:
         if cell is None or score is None:
             continue
         told = f"{model}: {number(score.estimate.value)} {interval(score.estimate)} at {milliseconds(cell.p50)}"
-        out.append(Point(model, look[model], cell.p50, score.estimate, told))
+        name = model if model in findings.labelled else ""
+        out.append(Point(name, look[model], cell.p50, score.estimate, told))
     return out
 
 

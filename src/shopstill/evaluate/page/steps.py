@@ -58,12 +58,14 @@ def _on_integers(findings: Findings) -> str:
 def _chart(findings: Findings) -> Html:
     look = looks(findings.evaluation.roles)
     points: list[Point] = []
+    place: dict[str, int] = {}
     for model, own in findings.sizes.items():
         score = findings.evaluation.score(model, findings.primary)
         if score is not None:
             told = f"{model}: {number(score.estimate.value)} {interval(score.estimate)}, {size(own.bytes)}"
-            points.append(Point(model, look[model], own.bytes / 1e6, score.estimate, told))
-    place = {point.name: index for index, point in enumerate(points)}
+            name = model if model in findings.labelled else ""
+            place[model] = len(points)
+            points.append(Point(name, look[model], own.bytes / 1e6, score.estimate, told))
     edges = [(place[s.parent], place[s.name]) for s in findings.steps if s.parent in place and s.name in place]
     across = logarithmic([p.x for p in points])
     up = linear([v for p in points for v in (p.y.low, p.y.high, p.y.value) if v is not None], pad=0.08, ticks=6)

@@ -171,3 +171,20 @@ def test_killed_between_two_renames_the_old_one_comes_back(tmp_path: Path) -> No
         _crash(tmp_path / "x")
     assert artifact.load(tmp_path / "x", verify=True)
     assert _text(tmp_path / "x") == "old"
+
+
+def test_a_folder_written_whole_takes_the_place_of_its_like_and_of_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    for text in ("one", "two"):
+        with artifact.whole(folder) as aside:
+            (aside / "said.txt").write_text(text)
+    assert (folder / "said.txt").read_text() == "two"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    (tmp_path / "note").write_text("of mine")
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    for taken in ("mine", "note", "link"):
+        with pytest.raises(ArtifactError, match=f"{taken}: .*give"), artifact.whole(tmp_path / taken) as aside:
+            pytest.fail(f"would have written {aside}")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+    assert (tmp_path / "note").read_text() == "of mine"

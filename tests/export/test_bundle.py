@@ -11,6 +11,7 @@ import pytest
 import torch
 from tests.models.conftest import pairs
 
+from shopstill.core.artifact import MARK
 from shopstill.core.errors import ArtifactError
 from shopstill.export import parity
 from shopstill.export.bundle import About, batch_invariant, write_bundle
@@ -73,6 +74,7 @@ def test_nothing_appears_where_scores_differ(written: Written, tmp_path: Path, m
     old = tmp_path / "bundle"
     old.mkdir()
     (old / "kept").touch()
+    (old / MARK).touch()
     monkeypatch.setattr(parity, "judged_scores", lambda model, rows: np.full(len(rows), 7.0, np.float32))
     with pytest.raises(ArtifactError, match=r"row \d+, query .* with product .* 7.0 is expected; off by"):
         write_bundle(model, old, about=About(name="x"), rows=ROWS)

@@ -19,6 +19,9 @@ from shopstill.core.fingerprint import file_sha256, fingerprint
 
 MANIFEST = "artifact.json"
 FORMAT = 1
+MARK = ".shopstill"
+"""An empty file in a folder that ``whole`` wrote, and may write anew."""
+
 
 _KEYS = ("format", "kind", "fingerprint", "parents", "config", "measurements", "files")
 _HERE: set[str] = set()
@@ -77,7 +80,7 @@ def create(path: Path, *, kind: str, config: Mapping[str, Any], parents: Mapping
     >>> load(folder, kind="demo").config
     {'a': 1}
     """
-    with whole(path) as folder:
+    with _aside(Path(path)) as folder:
         draft = Draft(folder=folder)
         yield draft
         _finish(folder, kind, config, parents, draft.measurements)
@@ -87,6 +90,11 @@ def create(path: Path, *, kind: str, config: Mapping[str, Any], parents: Mapping
 def whole(path: Path) -> Iterator[Path]:
     """Write a folder aside, then put it in its place in one step, as ``create`` does for an artifact.
 
+    It may be anywhere, so it takes the place of nothing but a folder that was written so: see ``check_place``.
+
+    Raises:
+        ArtifactError: something else is there.
+
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp()) / "demo"
     >>> with whole(folder) as aside:
@@ -94,7 +102,15 @@ def whole(path: Path) -> Iterator[Path]:
     >>> (folder / "hello.txt").read_text()
     'hello'
     """
-    path = Path(path)
+    path = Path(path).absolute()
+    check_place(path)
+    with _aside(path) as folder:
+        yield folder
+        (folder / MARK).touch()
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path)
     folder = path.parent / f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.draft"
@@ -108,6 +124,19 @@ def whole(path: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         _HERE.discard(folder.name)
+
+
+def check_place(path: Path) -> None:
+    """Refuse a place where something lies that ``whole`` did not write: it would be lost.
+
+    Raises:
+        ArtifactError: there is a file, or a folder with other things in it.
+    """
+    path = Path(path)
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise ArtifactError(f"{path}: is a file or a link where a folder is to be written; give another folder")
+    if path.is_dir() and any(path.iterdir()) and not (path / MARK).exists():
+        raise ArtifactError(f"{path}: holds things that shopstill did not write; give a new folder, or empty this one")
 
 
 def load(path: Path, *, kind: str | None = None, verify: bool = False) -> Artifact:

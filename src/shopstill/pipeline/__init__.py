@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shopstill.core.artifact import Artifact
+from shopstill.core.artifact import Artifact, check_place
 from shopstill.core.errors import ConfigError, nearest
 from shopstill.pipeline.bundles import Form, ship
 from shopstill.pipeline.chains import Ground, chains, origins
@@ -93,8 +93,9 @@ def export(recipe: Recipe, name: str, folder: Path, form: Form = "onnx") -> Path
 
     Raises:
         ConfigError: there is no model of this name, or it cannot be written in this form.
-        ArtifactError: the bundle's scores are not the model's.
+        ArtifactError: something else lies in the folder, or the bundle's scores are not the model's.
     """
+    check_place(folder)
     if name.partition("/")[0] in recipe.compress:
         done = compress(recipe)
         return ship(done.ground.flow, named(done.models, name), done.judged, folder, form)

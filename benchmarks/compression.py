@@ -31,7 +31,7 @@ from shopstill.evaluate.words import interval, milliseconds, number, share, size
 from shopstill.pipeline.bundles import BUNDLE, as_served, scores_of
 from shopstill.pipeline.compressed import Compressed
 from shopstill.pipeline.learn import teacher_scores
-from shopstill.serve import manifest as form
+from shopstill.serve.bundle import manifest as form
 from shopstill.tasks._contest import TEACHER, Lineup, served_costs
 
 THEIRS = "{} (onnxruntime's int8)"

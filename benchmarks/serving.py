@@ -38,7 +38,7 @@ from shopstill.models import build
 from shopstill.models.build import TextModel
 from shopstill.models.cross import Cross
 from shopstill.models.pretrained import locate
-from shopstill.serve.engine import load_bundle
+from shopstill.serve.bundle.load import load_bundle
 from shopstill.tasks._contest import flops
 from shopstill.train.batches import Examples
 from shopstill.train.training import Training

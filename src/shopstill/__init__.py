@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shopstill.serve.engine import Bundle
+    from shopstill.serve.bundle.load import Bundle
 
 __version__ = "0.1.0"
 
 
 def load_bundle(path: str | Path, threads: int = 1) -> Bundle:
-    """A bundle that ``shopstill export`` wrote, verified and ready to score; see ``shopstill.serve.engine``."""
-    from shopstill.serve import engine
+    """A bundle that ``shopstill export`` wrote, verified and ready to score; see ``shopstill.serve.bundle.load``."""
+    from shopstill.serve.bundle import load
 
-    return engine.load_bundle(path, threads)
+    return load.load_bundle(path, threads)

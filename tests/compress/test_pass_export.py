@@ -25,7 +25,7 @@ from shopstill.core.config import build as build_config
 from shopstill.core.errors import ConfigError
 from shopstill.export.bundle import About, write_bundle
 from shopstill.models import build
-from shopstill.serve.engine import load_bundle
+from shopstill.serve.bundle.load import load_bundle
 from shopstill.testing import _pass_models as models
 from shopstill.testing.passes import CASES
 

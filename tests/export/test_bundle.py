@@ -17,8 +17,8 @@ from shopstill.export import parity
 from shopstill.export.bundle import About, batch_invariant, write_bundle
 from shopstill.export.plain import plain_scores
 from shopstill.models.build import TextModel
-from shopstill.serve.engine import load_bundle
-from shopstill.serve.manifest import read
+from shopstill.serve.bundle.load import load_bundle
+from shopstill.serve.bundle.manifest import read
 from shopstill.train.predict import predict
 
 from .conftest import KINDS, PRODUCTS, QUERIES, ROWS

@@ -14,7 +14,7 @@ from shopstill.export.bundle import About, write_bundle
 from shopstill.models.build import TextModel
 from shopstill.models.cross import Cross, CrossEncoder
 from shopstill.models.foreign import ForeignEncoder
-from shopstill.serve.engine import load_bundle
+from shopstill.serve.bundle.load import load_bundle
 
 from .conftest import ROWS
 

@@ -17,7 +17,7 @@ from shopstill.models import build as models
 from shopstill.pipeline.bundles import BUNDLE, kept, scores_of
 from shopstill.pipeline.compressed import Compressed, named
 from shopstill.recipe import Recipe
-from shopstill.serve.engine import load_bundle
+from shopstill.serve.bundle.load import load_bundle
 from shopstill.train.predict import predict
 
 _CHAINS: dict[str, Any] = {

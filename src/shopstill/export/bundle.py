@@ -24,9 +24,9 @@ from shopstill.models.compact import stand_ins
 from shopstill.models.cross import CrossEncoder
 from shopstill.models.joint import JointModel
 from shopstill.models.towers import TwoTowers
-from shopstill.serve import manifest as form
-from shopstill.serve import stored
-from shopstill.serve.engine import load_bundle
+from shopstill.serve.bundle import manifest as form
+from shopstill.serve.bundle import stored
+from shopstill.serve.bundle.load import load_bundle
 
 
 @dataclass(frozen=True, kw_only=True)

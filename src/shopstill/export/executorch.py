@@ -29,7 +29,7 @@ from shopstill.models.compact import replace_module
 from shopstill.models.compact._part import LinearPart, Part
 from shopstill.models.cross import CrossEncoder
 from shopstill.models.lean import dense
-from shopstill.serve.cross import Cross
+from shopstill.serve.bundle.cross import Cross
 
 ROWS = 16
 """Rows of a run, at most: a program's memory is laid out ahead, for the largest that may come."""

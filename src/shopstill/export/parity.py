@@ -18,7 +18,7 @@ from shopstill.export.plain import plain_scores
 from shopstill.models.build import TextModel
 from shopstill.models.compact._part import LinearPart
 from shopstill.models.lean import dense
-from shopstill.serve.engine import Bundle, load_bundle
+from shopstill.serve.bundle.load import Bundle, load_bundle
 from shopstill.train.predict import predict
 
 TOLERANCE = 1e-4

@@ -12,9 +12,9 @@ import numpy as np
 from shopstill.data.lexical import LexicalIndex
 from shopstill.data.pairs import PairTexts
 from shopstill.data.tokens import Pairs, Ragged, TextTokenizer, padded
-from shopstill.serve.engine import Bundle
-from shopstill.serve.manifest import LEXICAL, TOKENIZER
-from shopstill.serve.sessions import Sessions
+from shopstill.serve.bundle.load import Bundle
+from shopstill.serve.bundle.manifest import LEXICAL, TOKENIZER
+from shopstill.serve.bundle.sessions import Sessions
 
 _NEEDLESS = 5
 """Columns of padding beyond what the longest row needs."""

@@ -18,8 +18,8 @@ from shopstill.models.cross import CrossEncoder
 from shopstill.models.joint import JointModel
 from shopstill.models.lean import arrays, fits
 from shopstill.models.towers import Side, TokenTower, TwoTowers
-from shopstill.serve import lean
-from shopstill.serve.lean import Asked, Products, Words
+from shopstill.serve.bundle import lean
+from shopstill.serve.bundle.lean import Asked, Products, Words
 
 _ENCODED_AT_ONCE = 512
 _NO_FEATURES = np.zeros((0, 0), np.float32)

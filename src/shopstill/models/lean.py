@@ -1,4 +1,4 @@
-"""What the towers' scoring in numpy (``shopstill.serve.lean``) needs of a network.
+"""What the towers' scoring in numpy (``shopstill.serve.bundle.lean``) needs of a network.
 
 Shapes: ``V`` tokens of the vocabulary, ``D`` width, ``H`` hidden units, ``F`` what the head reads, ``L`` levels.
 """

@@ -26,7 +26,7 @@ from shopstill.models.build import TextModel
 from shopstill.models.pretrained import licence
 from shopstill.pipeline.flow import Run
 from shopstill.recipe.parts import members
-from shopstill.serve.engine import load_bundle
+from shopstill.serve.bundle.load import load_bundle
 from shopstill.tasks._contest import TEACHER
 from shopstill.tasks.relevance import Pairs
 

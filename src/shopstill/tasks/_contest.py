@@ -25,15 +25,15 @@ from shopstill.models import build
 from shopstill.models.ahead import Ahead, ahead
 from shopstill.models.build import TextModel
 from shopstill.models.towers import TwoTowers
-from shopstill.serve.engine import Ahead as ServedAhead
-from shopstill.serve.engine import load_bundle
+from shopstill.serve.bundle.load import Ahead as ServedAhead
+from shopstill.serve.bundle.load import load_bundle
 from shopstill.tasks.relevance import Catalogue, Pairs
 
 log = logging.getLogger(__name__)
 
 TEACHER, BM25 = "teacher", "bm25"
 _QUERIES, _PRODUCTS, _CANDIDATES = 64, 1000, 100
-_ANSWER_ONCE, _SERVE_ONCE = f"{__name__}:answer_once", "shopstill.serve.engine:answer_once"
+_ANSWER_ONCE, _SERVE_ONCE = f"{__name__}:answer_once", "shopstill.serve.bundle.load:answer_once"
 
 
 class Lineup:

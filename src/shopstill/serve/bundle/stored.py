@@ -11,10 +11,10 @@ import numpy as np
 from shopstill.data.lexical import LexicalIndex
 from shopstill.data.tokens import Ragged
 from shopstill.data.vectors import Codec, Vectors
-from shopstill.serve.cross import Cross, CrossAhead
-from shopstill.serve.lean import Products, Words
-from shopstill.serve.manifest import LEXICAL
-from shopstill.serve.towers import Towers, TowersAhead
+from shopstill.serve.bundle.cross import Cross, CrossAhead
+from shopstill.serve.bundle.lean import Products, Words
+from shopstill.serve.bundle.manifest import LEXICAL
+from shopstill.serve.bundle.towers import Towers, TowersAhead
 
 _IDS, _ARRAYS, _PLAIN = "ids.json", "products.safetensors", "plain"
 

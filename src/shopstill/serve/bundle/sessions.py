@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from shopstill.core.errors import ArtifactError
-from shopstill.serve.manifest import GraphInfo
+from shopstill.serve.bundle.manifest import GraphInfo
 
 _SLOWER = ["SkipLayerNormFusion", "MatMulAddFusion"]
 """Sum and norm in one operator are six times as slow as the two of them (onnxruntime 1.31, AVX2). Product and sum are

@@ -17,12 +17,12 @@ from shopstill import __version__
 from shopstill.core.errors import ArtifactError, DataError
 from shopstill.data.lexical import FEATURES, LexicalIndex
 from shopstill.data.tokens import TextTokenizer
-from shopstill.serve import manifest as form
-from shopstill.serve import stored
-from shopstill.serve.cross import Cross, CrossAhead
-from shopstill.serve.manifest import Manifest
-from shopstill.serve.sessions import Sessions
-from shopstill.serve.towers import Towers, TowersAhead
+from shopstill.serve.bundle import manifest as form
+from shopstill.serve.bundle import stored
+from shopstill.serve.bundle.cross import Cross, CrossAhead
+from shopstill.serve.bundle.manifest import Manifest
+from shopstill.serve.bundle.sessions import Sessions
+from shopstill.serve.bundle.towers import Towers, TowersAhead
 
 
 class Bundle:

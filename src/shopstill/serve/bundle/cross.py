@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from shopstill.data.tokens import Pairs, Ragged, TextTokenizer, padded
-from shopstill.serve.sessions import Sessions
+from shopstill.serve.bundle.sessions import Sessions
 
 CALL_TOKENS = 60
 """What a run of a graph costs beyond its rows, in tokens of a two-layer encoder of width 128."""

@@ -13,10 +13,10 @@ import numpy as np
 from shopstill.data.lexical import LexicalIndex
 from shopstill.data.tokens import Ragged, TextTokenizer, padded
 from shopstill.data.vectors import Codec
-from shopstill.serve import lean
-from shopstill.serve.cross import pieces
-from shopstill.serve.lean import Asked, Products, Words
-from shopstill.serve.sessions import Sessions
+from shopstill.serve.bundle import lean
+from shopstill.serve.bundle.cross import pieces
+from shopstill.serve.bundle.lean import Asked, Products, Words
+from shopstill.serve.bundle.sessions import Sessions
 
 
 class Tower(Protocol):

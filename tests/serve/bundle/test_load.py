@@ -17,10 +17,10 @@ import shopstill
 from shopstill.core.errors import ArtifactError, DataError
 from shopstill.export.parity import HOSTILE
 from shopstill.models.build import TextModel
-from shopstill.serve import stored
-from shopstill.serve.cross import pieces
-from shopstill.serve.engine import load_bundle
-from shopstill.serve.manifest import _digest
+from shopstill.serve.bundle import stored
+from shopstill.serve.bundle.cross import pieces
+from shopstill.serve.bundle.load import load_bundle
+from shopstill.serve.bundle.manifest import _digest
 
 Written = Callable[[str], tuple[TextModel, Path]]
 PAIRS = [(query, product) for query in (*QUERIES, *HOSTILE) for product in (*PRODUCTS, *HOSTILE)]

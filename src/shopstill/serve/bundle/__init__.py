@@ -1,0 +1,1 @@
+"""A bundle, verified and scored: numpy, tokenizers and onnxruntime."""

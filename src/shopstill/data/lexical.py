@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from shopstill.core.errors import ArtifactError
+from shopstill.core.mapped import mapped
 from shopstill.core.progress import progress
 from shopstill.data.bm25 import K1, B
 from shopstill.data.lexical_kernel import (
@@ -148,14 +149,11 @@ class LexicalIndex:
         Raises:
             ArtifactError: there is none, or it was made for other features.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
         folder = Path(folder)
         try:
             stated = json.loads((folder / _REST).read_text(encoding="utf-8"))
-            arrays = load_file(folder / _ARRAYS)
-        except (FileNotFoundError, json.JSONDecodeError, SafetensorError) as cause:
+            arrays = mapped(folder / _ARRAYS)
+        except (FileNotFoundError, json.JSONDecodeError) as cause:
             raise ArtifactError(f"{folder}: no readable lexical index here ({cause}); build it again") from None
         if (stated.get("format"), stated.get("features")) != (_FORMAT, list(FEATURES)):
             raise ArtifactError(f"{folder / _REST}: was made for other features than this version has; build it again")

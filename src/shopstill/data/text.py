@@ -112,7 +112,7 @@ def language(text: str) -> str:
     return "en"
 
 
-def tokenise(text: str, language: str | None = None) -> list[str]:
+def tokenise(text: str, language: str | None = None, *, stemmed: bool = True) -> list[str]:
     """Tokens of a text for BM25 and word overlap, in order.
 
     Runs of one script are cut by that script's rule: words are stemmed (Snowball), a number with a unit gives both the
@@ -123,6 +123,7 @@ def tokenise(text: str, language: str | None = None) -> list[str]:
     Args:
         text: any text; it is folded here.
         language: chooses the stemmer, and ``ja`` keeps Han and kana together; found by script when None.
+        stemmed: whether words lose their endings.
 
     >>> tokenise("12-Gauge Angles, 3/4 in. x 10 ft.")
     ['12', 'gaug', 'angl', '3/4', '3/4in', '10', '10ft']
@@ -131,7 +132,7 @@ def tokenise(text: str, language: str | None = None) -> list[str]:
     """
     folded = fold(text)
     spoken = language or _language(folded)
-    stem = _stemmer(spoken if spoken in _STEMMED else "en")
+    stem = _stemmer(spoken if spoken in _STEMMED else "en") if stemmed else str
     tokens: list[str] = []
     for found in _RUN.finditer(folded):
         word, number, unspaced = found["word"], found["number"], found["unspaced"]

@@ -35,6 +35,7 @@ class About:
 
     Attributes:
         name: what it is called.
+        text: the columns of a product that it reads, joined by spaces.
         labels: names of the classes, where outputs are classes.
         fingerprints: of what it was made from.
         lineage: each step of its making, with what it did to quality, size and time.
@@ -44,6 +45,7 @@ class About:
     """
 
     name: str
+    text: tuple[str, ...] = ("title",)
     labels: tuple[str, ...] = ()
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     lineage: tuple[Mapping[str, Any], ...] = ()
@@ -93,7 +95,8 @@ def write_bundle(
         stated["parity"] = asdict(found)
         stated["batch_invariant"] &= found.alone <= parity.TOLERANCE
         if products is not None:
-            stored.write(aside / form.PRODUCTS, list(products), load_bundle(aside).ahead([*products.values()]).parts)
+            load_bundle(aside).ahead([*products.values()]).write(aside / form.PRODUCTS)
+            stored.write_ids(aside / form.PRODUCTS, list(products))
         (aside / form.CARD).write_text(card(stated, aside), encoding="utf-8")
         form.write(aside, stated)
     return folder

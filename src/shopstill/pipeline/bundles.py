@@ -61,7 +61,8 @@ def bundled(flow: Run, name: str, source: Artifact, model: Path, step: tuple[Mad
 
     def write(draft: Draft) -> None:
         loaded = build.load(model)
-        about = About(name=name, lineage=tuple(lineage), licences=_licences(flow, loaded), **_prints(source))
+        text = flow.recipe.task.text
+        about = About(name=name, text=text, lineage=tuple(lineage), licences=_licences(flow, loaded), **_prints(source))
         write_bundle(loaded, draft.folder / BUNDLE, about=about, rows=_parity_rows(flow, loaded))
         draft.measurements["lineage"] = lineage
 
@@ -125,6 +126,7 @@ def ship(flow: Run, made: Made, judged: Artifact, folder: Path, form: Form) -> P
     latency = cost.latency
     about = About(
         name=made.name,
+        text=tuple(stated.text),
         lineage=tuple(stated.lineage),
         licences=tuple(stated.licences),
         fingerprints=stated.fingerprints,

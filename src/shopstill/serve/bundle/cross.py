@@ -5,12 +5,13 @@ Shapes: ``N`` pairs, ``B`` rows of a piece, ``T`` its tokens a row, ``K`` output
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
 
-from shopstill.data.tokens import Pairs, Ragged, TextTokenizer, padded
+from shopstill.data.tokens import Pairs, Ragged, TextTokenizer, concatenate, padded
 from shopstill.serve.bundle.sessions import Sessions
 
 CALL_TOKENS = 60
@@ -66,6 +67,10 @@ class CrossAhead:
 
     def __init__(self, cross: Cross, products: Ragged) -> None:
         self._cross, self.products = cross, products
+
+    def extend(self, texts: Sequence[str]) -> None:
+        """Add products; those that were there keep their places."""
+        self.products = concatenate([self.products, self._cross.tokenizer.encode(texts)])
 
     def score(self, query: str, candidates: np.ndarray, _: np.ndarray | None = None) -> np.ndarray:
         """Scores [N] or [N, K] of some products, given as positions, for a query."""

@@ -66,6 +66,15 @@ class Products:
         if self.ids_S is None and len(self.vectors):
             self.vectors = Vectors.fit(self.vectors, codec)
 
+    def joined(self, other: Products) -> Products:
+        """These products and then others of the same tower, none of them in codes."""
+        pooled_PD = np.concatenate([self.pooled(np.arange(len(self))), other.pooled(np.arange(len(other)))])
+        length_P = np.concatenate([self.length_P, other.length_P])
+        if self.ids_S is not None and other.ids_S is not None:
+            return Products(self.vectors, length_P, pooled_PD, np.concatenate([self.ids_S, other.ids_S]))
+        tokens = [p.vectors if isinstance(p.vectors, np.ndarray) else p.vectors.decode() for p in (self, other)]
+        return Products(np.concatenate(tokens), length_P, pooled_PD)
+
     def without_tokens(self) -> Products:
         """The pooled vectors alone: all that the ``dot`` head reads."""
         nothing = np.zeros((0, self.width), np.float32)

@@ -17,6 +17,7 @@ from shopstill import __version__
 from shopstill.core.errors import ArtifactError, DataError
 from shopstill.data.lexical import FEATURES, LexicalIndex
 from shopstill.data.tokens import TextTokenizer
+from shopstill.data.vectors import Vectors
 from shopstill.serve.bundle import manifest as form
 from shopstill.serve.bundle import stored
 from shopstill.serve.bundle.cross import Cross, CrossAhead
@@ -59,6 +60,24 @@ class Bundle:
             parts.append(TowersAhead.of(self._towers, texts, self.manifest.vectors))
         return Ahead(parts, len(texts), self.manifest.outputs)
 
+    @property
+    def towers(self) -> Towers | None:
+        """The towers, where the model has some: what finds products, and does not only order them."""
+        return self._towers
+
+    def read_ahead(self, folder: Path) -> Ahead:
+        """Products that ``Ahead.write`` put into a folder, mapped into memory.
+
+        Raises:
+            ArtifactError: there are none, or they are torn.
+        """
+        parts: list[CrossAhead | TowersAhead] = []
+        if self._cross is not None:
+            parts.append(stored.read_cross(folder, self._cross))
+        if self._towers is not None:
+            parts.append(stored.read_towers(folder, self._towers, self.manifest.vectors))
+        return Ahead(parts, stored.count(folder), self.manifest.outputs)
+
     def products(self) -> tuple[list[str], Ahead]:
         """The ids of the products that the bundle brings along, in order, and these products ready to be scored.
 
@@ -68,13 +87,7 @@ class Bundle:
         folder = self.folder / form.PRODUCTS
         if not folder.is_dir():
             raise ArtifactError(f"{self.folder}: brings no products along; use ahead, or export it with its products")
-        parts: list[CrossAhead | TowersAhead] = []
-        if self._cross is not None:
-            parts.append(stored.read_cross(folder, self._cross))
-        if self._towers is not None:
-            parts.append(stored.read_towers(folder, self._towers, self.manifest.vectors))
-        ids = stored.read_ids(folder)
-        return ids, Ahead(parts, len(ids), self.manifest.outputs)
+        return stored.read_ids(folder), self.read_ahead(folder)
 
     def score(self, pairs: Sequence[tuple[str | None, str | None]]) -> np.ndarray:
         """Scores [N], or [N, K] where there are several, of pairs (query, product); a missing text is an empty one.
@@ -110,6 +123,26 @@ class Ahead:
 
     def __len__(self) -> int:
         return self._products
+
+    @property
+    def vectors(self) -> np.ndarray | Vectors | None:
+        """The products' pooled vectors [P, D], where the model has towers."""
+        return next((part.products.pooled_PD for part in self.parts if isinstance(part, TowersAhead)), None)
+
+    def pooled(self, candidates: np.ndarray) -> np.ndarray:
+        """Some products' pooled vectors [N, D]."""
+        return next(part.products.pooled(candidates) for part in self.parts if isinstance(part, TowersAhead))
+
+    def write(self, folder: Path) -> None:
+        """Write everything about the products into a folder; ``Bundle.read_ahead`` reads it."""
+        stored.write(folder, self._products, self.parts)
+
+    def extend(self, products: Sequence[str | None]) -> None:
+        """Add products; those that were there keep their places, and who scores them meanwhile is not disturbed."""
+        texts = [_text(product, "product", at) for at, product in enumerate(products)]
+        for part in self.parts:
+            part.extend(texts)
+        self._products += len(texts)
 
     def score(self, query: str | None, candidates: ArrayLike, lexical: ArrayLike | None = None) -> np.ndarray:
         """Scores [N] or [N, K] of some of the products for a query.

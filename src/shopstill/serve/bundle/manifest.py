@@ -66,6 +66,7 @@ class Manifest:
         model: the model's configuration.
         outputs: scores of a pair: 1, or the number of classes.
         labels: the names of the classes, in the order of the outputs.
+        text: the columns of a product that it reads, joined by spaces.
         limits: tokens that are read of a ``pair``, a ``query`` and a ``product``, at most.
         graphs: by name.
         features: the lexical features that the head takes, in order.
@@ -91,6 +92,7 @@ class Manifest:
     model: dict[str, Any]
     outputs: int = Field(default=1, ge=1)
     labels: list[str] = Field(default_factory=list)
+    text: list[Literal["title", "brand", "description"]] = Field(default=["title"], min_length=1)
     limits: dict[str, int]
     graphs: dict[str, GraphInfo]
     features: list[str] = Field(default_factory=list)

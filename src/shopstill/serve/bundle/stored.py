@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from shopstill.core.mapped import mapped
 from shopstill.data.lexical import LexicalIndex
 from shopstill.data.tokens import Ragged
 from shopstill.data.vectors import Codec, Vectors
@@ -16,17 +17,17 @@ from shopstill.serve.bundle.lean import Products, Words
 from shopstill.serve.bundle.manifest import LEXICAL
 from shopstill.serve.bundle.towers import Towers, TowersAhead
 
-_IDS, _ARRAYS, _PLAIN = "ids.json", "products.safetensors", "plain"
+_IDS, _ARRAYS, _PLAIN, _COUNT = "ids.json", "products.safetensors", "plain", "count"
 
 Arrays = dict[str, np.ndarray]
 
 
-def write(folder: Path, ids: Sequence[str], parts: Sequence[CrossAhead | TowersAhead]) -> None:
+def write(folder: Path, count: int, parts: Sequence[CrossAhead | TowersAhead]) -> None:
     """Write products, in order, into a folder."""
-    from safetensors.numpy import save
+    from safetensors.numpy import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    arrays: Arrays = {}
+    arrays: Arrays = {_COUNT: np.array([count])}
     for part in parts:
         if isinstance(part, CrossAhead):
             arrays |= {"cross.ids_S": part.products.ids_S, "cross.length_N": part.products.length_N}
@@ -34,13 +35,22 @@ def write(folder: Path, ids: Sequence[str], parts: Sequence[CrossAhead | TowersA
             arrays |= _state(part.products)
             if part.lexical is not None:
                 part.lexical.save(folder / LEXICAL)
-    (folder / _ARRAYS).write_bytes(save({name: np.ascontiguousarray(value) for name, value in arrays.items()}))
+    save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, folder / _ARRAYS)
+
+
+def write_ids(folder: Path, ids: Sequence[str]) -> None:
+    """Write the products' ids, in order."""
     (folder / _IDS).write_text(json.dumps(list(ids), ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_ids(folder: Path) -> list[str]:
     """The products' ids, in order."""
     return list(json.loads((folder / _IDS).read_text(encoding="utf-8")))
+
+
+def count(folder: Path) -> int:
+    """How many products there are."""
+    return int(_arrays(folder)[_COUNT][0])
 
 
 def read_cross(folder: Path, cross: Cross) -> CrossAhead:
@@ -82,6 +92,4 @@ def _vectors(arrays: Arrays, prefix: str, width: int, codec: Codec | None) -> np
 
 
 def _arrays(folder: Path) -> Arrays:
-    from safetensors.numpy import load_file
-
-    return dict(load_file(folder / _ARRAYS))
+    return mapped(folder / _ARRAYS)

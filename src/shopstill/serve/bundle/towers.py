@@ -51,6 +51,15 @@ class Towers:
         self.product: Tower = self.query if shared else _tower("product", arrays, sessions, tokenizer.pad)
         self.head = lean.head(arrays) or GraphHead(sessions)
 
+    def ask(self, query: str) -> Asked:
+        """A query, encoded."""
+        return self.query.one(self.tokenizer.single(query, self.limits["query"]))
+
+    def encode(self, texts: Sequence[str]) -> Products:
+        """Products, encoded."""
+        ids = self.tokenizer.encode(texts)
+        return self.product.products(self.tokenizer.singles(ids, np.arange(len(texts)), self.limits["product"]))
+
 
 class TowersAhead:
     """Towers whose products are encoded ahead of time.
@@ -67,20 +76,24 @@ class TowersAhead:
     @classmethod
     def of(cls, towers: Towers, texts: Sequence[str], codec: Codec | None = None) -> TowersAhead:
         """Products from their texts, kept by a codec where one is given."""
-        encoded = towers.tokenizer.encode(texts)
-        products = towers.product.products(
-            towers.tokenizer.singles(encoded, np.arange(len(texts)), towers.limits["product"])
-        )
+        products = towers.encode(texts)
         if isinstance(towers.head, lean.Dot):
             products = products.without_tokens()
         if codec is not None and len(texts):
             products.keep(codec)
         return cls(towers, products, None if towers.lexical is None else towers.lexical.others(texts))
 
+    def extend(self, texts: Sequence[str]) -> None:
+        """Add products, kept as they are encoded; those that were there keep their places."""
+        more = TowersAhead.of(self._towers, texts)
+        self.products = self.products.joined(more.products)
+        if self.lexical is not None:
+            self.lexical.extend(texts)
+
     def score(self, query: str, candidates: np.ndarray, lexical: np.ndarray | None = None) -> np.ndarray:
         """Scores [N] of some products, given as positions, for a query; its lexical features may be given."""
         towers = self._towers
-        asked = towers.query.one(towers.tokenizer.single(query, towers.limits["query"]))
+        asked = towers.ask(query)
         if self.lexical is not None and lexical is None:
             lexical = self.lexical.features(query, candidates)
         return towers.head(asked, self.products, candidates, lexical)

@@ -1,0 +1,62 @@
+"""Words of a text as they stand there, and which of them a query matched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from functools import lru_cache
+from typing import NamedTuple
+
+from shopstill.data.text import tokenise
+
+_HAN = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
+_WORD = re.compile(rf"[{_HAN}]+|(?:(?![{_HAN}])[^\W_])+(?:[./'’-](?:(?![{_HAN}])[^\W_])+)*")
+_HAN_RUN = re.compile(f"[{_HAN}]+")
+
+
+class Word(NamedTuple):
+    """A word and where it stands, [start, stop)."""
+
+    text: str
+    start: int
+    stop: int
+
+
+def words(text: str) -> list[Word]:
+    """The words of a text in order; Chinese is cut by jieba, without overlaps.
+
+    >>> [word.text for word in words("Stainless-steel kettle 1.5L 不锈钢水壶")]
+    ['Stainless-steel', 'kettle', '1.5L', '不锈钢', '水壶']
+    """
+    found: list[Word] = []
+    for match in _WORD.finditer(text):
+        start = match.start()
+        parts = _cut(match[0]) if _HAN_RUN.fullmatch(match[0]) else (match[0],)
+        for part in parts:
+            found.append(Word(part, start, start + len(part)))
+            start += len(part)
+    return found
+
+
+def marks(text: str, asked: Set[str], prefix: str = "") -> list[tuple[int, int]]:
+    """Where words of a text stand that share a token with a query, or begin with a prefix.
+
+    >>> marks("Red Mugs, set of 2", set(tokenise("mug")))
+    [(4, 8)]
+    """
+    return [
+        (word.start, word.stop)
+        for word in words(text)
+        if not asked.isdisjoint(_tokens(word.text)) or (prefix and word.text.casefold().startswith(prefix))
+    ]
+
+
+@lru_cache(1 << 15)
+def _tokens(word: str) -> tuple[str, ...]:
+    return tuple(tokenise(word))
+
+
+def _cut(run: str) -> list[str]:
+    import rjieba
+
+    return list(rjieba.cut(run, hmm=False))

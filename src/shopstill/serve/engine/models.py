@@ -1,0 +1,186 @@
+"""Which models are loaded, which one answers, and how one takes the place of another."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shopstill.core.errors import ArtifactError, DataError
+from shopstill.serve.bundle.load import load_bundle
+from shopstill.serve.bundle.manifest import MANIFEST, read
+from shopstill.serve.engine.errors import UnknownModel
+from shopstill.serve.engine.ranking import Pace
+from shopstill.serve.forms import ModelState
+from shopstill.serve.index.catalogue import Catalogue
+from shopstill.serve.index.generation import text_of
+from shopstill.serve.index.live import Live
+from shopstill.serve.index.ready import Ready
+
+RECORDED = 64
+"""Queries that are kept, in memory alone, to try a new model on."""
+
+_FIRST = ("", "usb cable", "red mug", "保温杯")
+_CANDIDATES = 32
+_STATED = "models.json"
+_TOLERANCE = 1e-3
+
+
+@dataclass
+class Models:
+    """The models of an index.
+
+    Attributes:
+        live: the index.
+        threads: of each model.
+    """
+
+    live: Live
+    threads: int = 1
+    active: str = ""
+    previous: str | None = None
+    paces: dict[str, Pace] = field(default_factory=dict)
+    recorded: deque[str] = field(default_factory=lambda: deque(_FIRST, maxlen=RECORDED))
+    _changing: threading.Lock = field(default_factory=threading.Lock)
+
+    def load(self, name: str, folder: Path) -> ModelState:
+        """Take up a model beside the others: every file verified, products encoded, tried on recorded queries.
+
+        Raises:
+            DataError: the name is taken.
+            ArtifactError: the bundle is not whole, or scores other than it does by itself.
+        """
+        with self._changing:
+            if name in self.live.now.ready:
+                raise DataError(f"model {name!r}: is loaded already; unload it, or choose another name")
+            bundle = load_bundle(folder, self.threads)
+            if bundle.manifest.outputs != 1:
+                raise DataError(
+                    f"{folder}: gives {bundle.manifest.outputs} outputs a pair, and a search needs one score"
+                )
+            self.live.add_model(name, bundle)
+            try:
+                _try(self.live.now.ready[name], self.live.now.catalogue, list(self.recorded))
+            except ArtifactError:
+                self.live.drop_model(name)
+                raise
+            self.paces[name] = Pace()
+            self.active = self.active or name
+            self._save()
+            return self.state(name)
+
+    def activate(self, name: str) -> ModelState:
+        """Let a loaded model answer from now on; requests in flight finish on the one before."""
+        with self._changing:
+            self.ready(name)
+            if name != self.active:
+                self.previous, self.active = self.active, name
+                self._save()
+            return self.state(name)
+
+    def roll_back(self) -> ModelState:
+        """Let the model before the active one answer again.
+
+        Raises:
+            DataError: there is none.
+        """
+        previous = self.previous
+        if previous is None or previous not in self.live.now.ready:
+            raise DataError("rollback: no model was active before this one; activate one by its name")
+        return self.activate(previous)
+
+    def unload(self, name: str) -> None:
+        """Forget a model.
+
+        Raises:
+            DataError: it is the active one.
+        """
+        with self._changing:
+            self.ready(name)
+            if name == self.active:
+                raise DataError(f"model {name!r}: is the active one; activate another first")
+            self.live.drop_model(name)
+            self.previous = None if self.previous == name else self.previous
+            self._save()
+
+    def ready(self, name: str | None) -> Ready:
+        """A loaded model; the active one where none is named."""
+        models = self.live.now.ready
+        found = models.get(name or self.active)
+        if found is None:
+            raise UnknownModel(name or self.active, models)
+        return found
+
+    def state(self, name: str) -> ModelState:
+        """What a model is."""
+        manifest, ready = self.ready(name).bundle.manifest, self.ready(name)
+        return ModelState(
+            name=name,
+            kind=manifest.kind,
+            active=name == self.active,
+            previous=name == self.previous,
+            retrieves=ready.near is not None,
+            digest=manifest.digest,
+            scheme=manifest.scheme,
+            bytes=sum(file.bytes for file in manifest.files.values()),
+        )
+
+    def states(self) -> list[ModelState]:
+        """All loaded models."""
+        return [self.state(name) for name in self.live.now.ready]
+
+    def resume(self, folder: Path) -> None:
+        """Take up the models of the last start, and the one that this start names: it answers, if it is new."""
+        stated = self._stated()
+        for name, path in stated["models"].items():
+            if (Path(path) / MANIFEST).exists():
+                self.load(name, Path(path))
+        self.active = stated["active"] if stated["active"] in self.live.now.ready else self.active
+        self.previous = stated["previous"] if stated["previous"] in self.live.now.ready else None
+        digest = read(folder).digest
+        if digest not in {ready.bundle.manifest.digest for ready in self.live.now.ready.values()}:
+            manifest = read(folder)
+            name = manifest.name if manifest.name not in self.live.now.ready else f"{manifest.name}-{digest[:6]}"
+            self.load(name, folder)
+            self.activate(name)
+
+    def _stated(self) -> dict[str, Any]:
+        path = self.live.folder / _STATED
+        if not path.exists():
+            return {"active": "", "previous": None, "models": {}}
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+
+    def _save(self) -> None:
+        """Remember which models are loaded, for the next start."""
+        bundles = {name: str(ready.bundle.folder.resolve()) for name, ready in self.live.now.ready.items()}
+        stated = {"active": self.active, "previous": self.previous, "models": bundles}
+        aside = self.live.folder / f".{_STATED}"
+        aside.write_text(json.dumps(stated, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        aside.replace(self.live.folder / _STATED)
+
+
+def _try(model: Ready, catalogue: Catalogue, queries: Sequence[str]) -> None:
+    """Warm a model on recorded queries, and hold what it scores of products done ahead to what it scores by itself."""
+    every = catalogue.rows()
+    rows = every[:: max(1, len(every) // _CANDIDATES)][:_CANDIDATES]
+    bundle = model.bundle
+    texts = [text_of(catalogue.product(int(row)), bundle) for row in rows]
+    # Codes of vectors and company that matters move scores a little; what is checked then is that there are scores.
+    exact = bundle.manifest.vectors is None and bundle.manifest.batch_invariant
+    for query in queries if len(rows) else ():
+        served = model.score(query, rows)
+        if not np.isfinite(served).all():
+            raise ArtifactError(f"{bundle.folder}: scores {query!r} with what is no number; export the model again")
+        off = float(np.abs(served - bundle.score([(query, text) for text in texts])).max()) if exact else 0.0
+        if off > max(_TOLERANCE, bundle.manifest.tolerance):
+            raise ArtifactError(
+                f"{bundle.folder}: scores {query!r} otherwise for products done ahead (by {off:.2g}) than by itself; "
+                "remove the index, or export the model again"
+            )

@@ -1,0 +1,225 @@
+"""A search: both legs, fused, put in order by the model within a budget of time, counted, and shown."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from shopstill.data.text import fold, normalise, tokenise
+from shopstill.serve.engine.counting import Counting
+from shopstill.serve.engine.legs import LEXICAL, Pool, dense, fuse, reciprocal
+from shopstill.serve.engine.marks import marks
+from shopstill.serve.engine.ranking import RERANKED, WEIGHT, Pace, scored
+from shopstill.serve.engine.recent import Recent
+from shopstill.serve.engine.spelling import corrected
+from shopstill.serve.forms import DEPTH, LONGEST, Answer, Filters, Hit, Place, Search
+from shopstill.serve.index.catalogue import Catalogue
+from shopstill.serve.index.facets import Wanted
+from shopstill.serve.index.ready import Ready
+from shopstill.serve.index.words import Matched
+
+form = TypeAdapter(Filters)
+
+_FEW = 3
+"""Products that most of a query's words must bring; else any of its words will do."""
+
+
+@dataclass
+class Clock:
+    """Time since a search began, and what each stage took, in ms."""
+
+    start: float = field(default_factory=time.perf_counter)
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count what is done within as a stage."""
+        start = time.perf_counter()
+        yield
+        self.stages[name] = self.stages.get(name, 0.0) + 1e3 * (time.perf_counter() - start)
+
+    @property
+    def ms(self) -> float:
+        """So far."""
+        return 1e3 * (time.perf_counter() - self.start)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """All that was found for a query, best first.
+
+    Attributes:
+        pool: what the legs found.
+        rows: in their final order.
+        scores: of the same rows.
+        judged: where the model put what it scored, by row.
+        total: products that match.
+        complete: whether the budget was enough.
+    """
+
+    pool: Pool
+    rows: np.ndarray
+    scores: np.ndarray
+    judged: dict[int, Place]
+    total: int
+    complete: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """A model as it answers: its name, how fast it is, and what it ranked of late."""
+
+    name: str
+    model: Ready
+    pace: Pace
+    recent: Recent[Ranking]
+
+
+def search(catalogue: Catalogue, served: Served, asked: Search) -> Answer:
+    """Answer a search on one model."""
+    clock = Clock()
+    # Spelling a ligature out may make a text longer.
+    asked = replace(asked, query=normalise(asked.query)[:LONGEST])
+    better = None
+    if asked.query:
+        with clock.stage("spelling"):
+            better = corrected(catalogue, asked.query, prefix=asked.prefix)
+    # A word that no product has can match nothing: what is nearest to it is searched for in its place.
+    meant = replace(asked, query=better) if better else asked
+    ranking = _ranked(catalogue, served, meant, clock)
+    with clock.stage("facets"):
+        beside = ranking.rows if not meant.query else _beside(ranking.pool)
+        found = Counting(catalogue, meant.query, meant.filters, beside).facets(meant.facets) if meant.facets else []
+    with clock.stage("documents"):
+        hits = _hits(catalogue, meant, ranking)
+    return Answer(
+        query=asked.query,
+        total=ranking.total,
+        hits=hits,
+        facets=found,
+        spelling=better,
+        corrected=better is not None,
+        complete=ranking.complete,
+        reranked=len(ranking.judged),
+        took_ms=clock.ms,
+        stages_ms=clock.stages,
+        model=served.name,
+        generation=catalogue.generation.name,
+    )
+
+
+def pool_of(catalogue: Catalogue, model: Ready, asked: Search, clock: Clock) -> tuple[Pool, Matched]:
+    """What both legs find, fused, and what the lexical one matched in all."""
+    wanted = Wanted.of(asked.filters, catalogue.values)
+    matched, legs = _matched(catalogue, asked, wanted, clock), {}
+    if "lexical" in asked.legs:
+        legs["lexical"] = (matched.rows[:LEXICAL], matched.scores[:LEXICAL])
+    if "dense" in asked.legs and asked.query and model.near is not None:
+        with clock.stage("dense"):
+            legs["dense"] = dense(catalogue, model, asked.query, wanted)
+    with clock.stage("fuse"):
+        return fuse(legs), matched
+
+
+def _ranked(catalogue: Catalogue, served: Served, asked: Search, clock: Clock) -> Ranking:
+    """The ranking that an earlier page was of, or else a new one."""
+    if asked.sort != "relevance":
+        return _by_price(catalogue, asked, clock)
+    what = (asked.query, asked.prefix, asked.legs, asked.rerank, served.name, form.dump_json(asked.filters))
+    key = (*what, catalogue.generation.name, catalogue.number)
+    found = served.recent.get(key)
+    if found is None or not (found.complete or asked.offset):
+        found = _ranking(catalogue, served.model, served.pace, asked, clock)
+    if len(found.rows) < min(asked.offset + asked.limit, found.total, DEPTH):
+        found = _deepened(catalogue, asked, found, clock)
+    served.recent.put(key, found)
+    return found
+
+
+def _deepened(catalogue: Catalogue, asked: Search, found: Ranking, clock: Clock) -> Ranking:
+    """A ranking with what matches further down, in the order of words."""
+    wanted = Wanted.of(asked.filters, catalogue.values)
+    matched = _matched(catalogue, replace(asked, offset=DEPTH - asked.limit), wanted, clock).rows
+    more = matched[~np.isin(matched, found.rows)] if "lexical" in asked.legs else matched[:0]
+    rows, scores = np.concatenate([found.rows, more]), np.concatenate([found.scores, np.zeros(len(more))])
+    return replace(found, rows=rows, scores=scores)
+
+
+def _ranking(catalogue: Catalogue, model: Ready, pace: Pace, asked: Search, clock: Clock) -> Ranking:
+    pool, matched = pool_of(catalogue, model, asked, clock)
+    total = matched.total + len(_beside(pool)) if "lexical" in asked.legs else len(pool.rows)
+    rows, scores = pool.rows.copy(), pool.scores.copy()
+    if not (asked.rerank and asked.query and len(pool.rows)):
+        return Ranking(pool=pool, rows=rows, scores=scores, judged={}, total=total)
+    with clock.stage("rerank"):
+        best = pool.rows[:RERANKED]
+        judged_N = scored(model, pace, asked.query, best, clock.start + asked.budget_ms / 1e3)
+        count, order = len(judged_N), np.argsort(-judged_N, kind="stable")
+        scores[order] += WEIGHT * reciprocal(count)
+        front = np.argsort(-scores[:count], kind="stable")
+        rows[:count], scores[:count] = rows[front], scores[front]
+    places = {int(best[at]): Place(rank=rank + 1, score=float(judged_N[at])) for rank, at in enumerate(order.tolist())}
+    return Ranking(
+        pool=pool,
+        rows=rows,
+        scores=scores,
+        judged=places,
+        total=total,
+        complete=count == len(best),
+    )
+
+
+def _matched(catalogue: Catalogue, asked: Search, wanted: Wanted, clock: Clock) -> Matched:
+    """What matches most words; where that is next to nothing, what matches any."""
+    depth = min(DEPTH, max(LEXICAL, asked.offset + asked.limit))
+    with clock.stage("lexical"):
+        words = catalogue.words
+        found = words.search(words.query(asked.query, wanted, prefix=asked.prefix), depth, asked.sort)
+        if found.total < _FEW and len(tokenise(asked.query)) > 1:
+            found = words.search(words.query(asked.query, wanted, prefix=asked.prefix, must=0), depth, asked.sort)
+        return found
+
+
+def _by_price(catalogue: Catalogue, asked: Search, clock: Clock) -> Ranking:
+    found = _matched(catalogue, asked, Wanted.of(asked.filters, catalogue.values), clock)
+    pool = Pool(rows=found.rows, scores=found.scores, legs={})
+    return Ranking(pool=pool, rows=found.rows, scores=found.scores, judged={}, total=found.total)
+
+
+def _beside(pool: Pool) -> np.ndarray:
+    """What was found by vectors alone."""
+    if "lexical" not in pool.legs:
+        return pool.rows
+    return np.setdiff1d(pool.legs["dense"][0], pool.legs["lexical"][0]) if "dense" in pool.legs else pool.rows[:0]
+
+
+def _hits(catalogue: Catalogue, asked: Search, ranking: Ranking) -> list[Hit]:
+    places, tokens = ranking.pool.places(), set(tokenise(asked.query))
+    fused = {row: at for at, row in enumerate(ranking.pool.rows.tolist())}
+    last = fold(asked.query).split()[-1:] if asked.prefix else []
+    hits = []
+    page = range(asked.offset, min(asked.offset + asked.limit, len(ranking.rows), DEPTH))
+    for at in page:
+        row = int(ranking.rows[at])
+        product = catalogue.product(row)
+        found_by = dict(places.get(row, {}))
+        if row in ranking.judged:
+            found_by["fused"] = Place(rank=fused[row] + 1, score=float(ranking.pool.scores[fused[row]]))
+            found_by["model"] = ranking.judged[row]
+        score = float(ranking.scores[at])
+        hits.append(
+            Hit(
+                position=at + 1,
+                product=product,
+                score=0.0 if math.isnan(score) else score,
+                marks=marks(product.title, tokens, last[0] if last else ""),
+                found_by=found_by,
+            )
+        )
+    return hits

@@ -1,0 +1,53 @@
+"""A better spelling for words that no product has: the nearest word that products do have."""
+
+from __future__ import annotations
+
+from rapidfuzz.distance import OSA
+
+from shopstill.data.text import fold, tokenise
+from shopstill.serve.engine.marks import words
+from shopstill.serve.index.catalogue import Catalogue
+
+_SHORTEST, _LONG = 4, 8
+_LOOKED_AT = 64
+
+
+def corrected(catalogue: Catalogue, text: str, *, prefix: bool = False) -> str | None:
+    """The text with each unknown word replaced by the nearest known one; None where nothing changes.
+
+    A word of 4 letters may be one edit off, one of 8 two; what is nearest wins, then what more products have.
+
+    Args:
+        catalogue: whose words count.
+        text: what was typed.
+        prefix: whether the last word may be unfinished, so that it need only begin a known one.
+    """
+    out, at = [], 0
+    found = words(text)
+    for place, word in enumerate(found):
+        last = prefix and place == len(found) - 1
+        better = _better(catalogue, word.text, unfinished=last)
+        out += [text[at : word.start], better or word.text]
+        at = word.stop
+    made = "".join([*out, text[at:]])
+    return None if made == text else made
+
+
+def _better(catalogue: Catalogue, word: str, *, unfinished: bool) -> str | None:
+    form = fold(word)
+    if len(form) < _SHORTEST or not form.isalpha() or not form.isascii() or catalogue.words.known(form):
+        return None
+    if unfinished and catalogue.words.beginning(form, 1):
+        return None
+    most = 2 if len(form) >= _LONG else 1
+    near: set[str] = set()
+    for row in catalogue.words.near(form, most, _LOOKED_AT):
+        product = catalogue.product(int(row))
+        near.update(tokenise(f"{product.title} {product.brand or ''}", stemmed=False))
+    close = [(distance, -catalogue.words.known(one), one) for one in near if (distance := _apart(form, one)) <= most]
+    return min(close)[2] if close else None
+
+
+def _apart(one: str, other: str) -> int:
+    """Edits between two words, a swap of neighbours counting as one."""
+    return int(OSA.distance(one, other, score_cutoff=2))

@@ -1,0 +1,285 @@
+"""The index as it lives: a generation, a journal of changes, and models that are ready; changed while it is read.
+
+A folder holds ``CURRENT`` (the name of the generation), the generations, and beside each its journal. A change is in
+the journal, on the disk, before anyone is told that it was made; at the start the journal is played again. What readers
+hold is a ``Snapshot`` that never changes; a change, a model or a new generation takes its place in one step.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import chain
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from shopstill.core.errors import ArtifactError
+from shopstill.serve.bundle.load import Bundle
+from shopstill.serve.forms import Changed, Product
+from shopstill.serve.index import generation as made
+from shopstill.serve.index.catalogue import Catalogue
+from shopstill.serve.index.documents import form
+from shopstill.serve.index.facets import Columns
+from shopstill.serve.index.generation import WORDS, Generation, open_generation, text_of
+from shopstill.serve.index.journal import Journal, Record, records, sync_folder
+from shopstill.serve.index.ready import Ready
+from shopstill.serve.index.words import Words, Writer, copied
+
+_CURRENT, _FIRST, _LIVE, _LOCK = "CURRENT", "generation-000001", ".live", "LOCK"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What one request sees: the catalogue, and the models that are ready for it, by name."""
+
+    catalogue: Catalogue
+    ready: Mapping[str, Ready]
+
+
+class Live:
+    """An index that is open for searches and for changes; one process at a time may hold it.
+
+    Args:
+        folder: what ``create`` wrote.
+
+    Raises:
+        ArtifactError: there is no index, or another process holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        name = current(folder)
+        self._held = _hold(folder)
+        self._changing = threading.Lock()
+        try:
+            _sweep(folder, name)
+            found = open_generation(folder / name)
+            self._writer, self.now = _started(found)
+            self._journal = Journal(_journal(found.folder))
+        except BaseException:
+            self._held.close()
+            raise
+
+    def add_model(self, name: str, bundle: Bundle) -> None:
+        """Make a model ready under a name; what it needs of the products is worked out where it is not there."""
+        found = self.now.catalogue.generation
+        if not found.prepared(bundle):
+            _apart(made.prepare, found.folder, bundle.folder)
+        with self._changing:
+            # A new generation may have come meanwhile.
+            if not self.now.catalogue.generation.prepared(bundle):
+                made.prepare(self.now.catalogue.generation.folder, bundle.folder)
+            ready = {**self.now.ready, name: _ready(self.now.catalogue, bundle)}
+            self.now = replace(self.now, ready=ready)
+
+    def drop_model(self, name: str) -> None:
+        """Forget a model; requests that use it finish."""
+        with self._changing:
+            self.now = replace(self.now, ready={n: one for n, one in self.now.ready.items() if n != name})
+
+    def change(self, put: Sequence[Product] = (), delete: Sequence[str] = ()) -> Changed:
+        """Put products (in place of those with their ids) and delete some; on the disk and searchable on return."""
+        with self._changing:
+            number = self.now.catalogue.number + 1
+            record: Record = {"number": number, "put": [_plain(product) for product in put], "delete": list(delete)}
+            self._journal.append(record)
+            self.now = _changed(self.now, self._writer, record["number"], put, delete)
+            return Changed(put=len({product.id for product in put} - {*delete}), deleted=len({*delete}), number=number)
+
+    def rebuild(self) -> str:
+        """A new generation of all products as they are, put in place in one step; its name.
+
+        It is made in a process of its own, while searches and changes go on here.
+        """
+        before = self.now
+        folder = self.folder / _next(before.catalogue.generation.name)
+        bundles = [ready.bundle.folder for ready in before.ready.values()]
+        _apart(_rebuilt, before.catalogue.generation.folder, before.catalogue.number, folder, bundles)
+        with self._changing:
+            self._replace(open_generation(folder), before.catalogue.number)
+        return folder.name
+
+    def close(self) -> None:
+        """Let go of the files."""
+        with self._changing:
+            self._writer.close()
+            self._journal.close()
+            self._held.close()
+
+    def _replace(self, found: Generation, upto: int) -> None:
+        """Take up a new generation, and what was changed while it was made."""
+        old = self.now
+        _journal(found.folder).unlink(missing_ok=True)
+        journal = Journal(_journal(found.folder))
+        for record in records(self._journal.path):
+            if record["number"] > upto:
+                journal.append(record)
+        writer, catalogue = _started(found)
+        for one in old.ready.values():
+            # A model may have come while the generation was made.
+            if not found.prepared(one.bundle):
+                made.prepare(found.folder, one.bundle.folder)
+        ready = {name: _ready(catalogue.catalogue, one.bundle) for name, one in old.ready.items()}
+        _point(self.folder, found.name)
+        self._writer.close()
+        self._journal.close()
+        self._writer, self._journal = writer, journal
+        self.now = replace(catalogue, ready=ready)
+        _drop(old.catalogue.generation.folder)
+
+
+def create(folder: Path, products: Iterable[Product], bundles: Iterable[Path], total: int) -> None:
+    """Write an index: its first generation, with what some models need of it.
+
+    Raises:
+        ArtifactError: there is an index already.
+        DataError: two products have the same id.
+    """
+    if (folder / _CURRENT).exists():
+        raise ArtifactError(f"{folder}: there is an index already; open it, or remove the folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    made.build(folder / _FIRST, products, bundles, total)
+    _point(folder, _FIRST)
+
+
+def current(folder: Path) -> str:
+    """The name of the generation that an index is at.
+
+    Raises:
+        ArtifactError: there is no index.
+    """
+    try:
+        return (folder / _CURRENT).read_text(encoding="utf-8").strip()
+    except OSError as cause:
+        raise ArtifactError(f"{folder}: no index here ({cause}); make one with shopstill serve --products") from None
+
+
+def _started(found: Generation) -> tuple[Writer, Snapshot]:
+    """A generation with every change of its journal, and what changes it further."""
+    live = found.folder.with_name(f"{found.name}{_LIVE}")
+    copied(found.folder / WORDS, live)
+    catalogue = Catalogue(
+        generation=found,
+        words=Words(live),
+        alive_P=np.ones(len(found), bool),
+        later=[],
+        later_columns=Columns.of([], []),
+        latest={},
+        number=found.number,
+    )
+    writer, now = Writer(live), Snapshot(catalogue=catalogue, ready={})
+    for record in records(_journal(found.folder)):
+        put = [form.validate_python(one) for one in record["put"]]
+        now = _changed(now, writer, record["number"], put, record["delete"])
+    return writer, now
+
+
+def _changed(now: Snapshot, writer: Writer, number: int, put: Sequence[Product], delete: Sequence[str]) -> Snapshot:
+    """What is there after a change; of products with one id the last one counts, and deleting comes last."""
+    before, wanted = now.catalogue, {product.id: product for product in put}
+    gone = [row for one in dict.fromkeys([*wanted, *delete]) if (row := before.row(one)) is not None]
+    kept = [product for one, product in wanted.items() if one not in {*delete}]
+    start, codes = len(before.alive_P), [before.values.codes(product) for product in kept]
+    for row in gone:
+        writer.remove(row)
+    for at, product in enumerate(kept):
+        writer.add(start + at, product, codes[at])
+    writer.commit()
+    alive_P = np.concatenate([before.alive_P, np.ones(len(kept), bool)])
+    alive_P[gone] = False
+    catalogue = replace(
+        before,
+        words=before.words.renewed(),
+        alive_P=alive_P,
+        later=[*before.later, *kept],
+        later_columns=before.later_columns.joined(Columns.of(codes, [product.price for product in kept])),
+        latest={**before.latest, **dict.fromkeys(delete), **{p.id: start + at for at, p in enumerate(kept)}},
+        number=number,
+    )
+    ready = {
+        name: one.extended([text_of(product, one.bundle) for product in kept]) if kept else one
+        for name, one in now.ready.items()
+    }
+    return Snapshot(catalogue=catalogue, ready=ready)
+
+
+def _ready(catalogue: Catalogue, bundle: Bundle) -> Ready:
+    base, near = catalogue.generation.ready(bundle)
+    ready = Ready(bundle=bundle, base=base, near=near)
+    texts = [text_of(product, bundle) for product in catalogue.later]
+    return ready.extended(texts) if texts else ready
+
+
+def _rebuilt(source: Path, upto: int, folder: Path, bundles: Sequence[Path]) -> None:
+    """Write a new generation of an old one and its journal up to a change; runs in a process of its own."""
+    found = open_generation(source)
+    last: dict[str, Product | None] = {}
+    for record in records(_journal(source)):
+        if record["number"] <= upto:
+            last |= {one["id"]: form.validate_python(one) for one in record["put"]} | dict.fromkeys(record["delete"])
+    old = (product for product in found.documents if product.id not in last)
+    new = [product for product in last.values() if product is not None]
+    made.build(folder, chain(old, new), bundles, len(found) + len(new), number=upto)
+
+
+def _apart(work: Callable[..., object], *given: object) -> None:
+    """Do heavy work in a process of its own, so that searches here go on undisturbed."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        pool.submit(work, *given).result()
+
+
+def _plain(product: Product) -> dict[str, object]:
+    found: dict[str, object] = form.dump_python(product, mode="json", exclude_defaults=True)
+    return found
+
+
+def _journal(generation: Path) -> Path:
+    return generation.with_name(f"{generation.name}.journal")
+
+
+def _next(name: str) -> str:
+    return f"generation-{int(name.rpartition('-')[2]) + 1:06d}"
+
+
+def _point(folder: Path, name: str) -> None:
+    """Say which generation counts, in one step."""
+    aside = folder / f".{_CURRENT}"
+    with open(aside, "w", encoding="utf-8") as handle:
+        handle.write(name + "\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(aside, folder / _CURRENT)
+    sync_folder(folder)
+
+
+def _hold(folder: Path) -> TextIO:
+    """Keep other processes out, for as long as this file is open."""
+    handle = (folder / _LOCK).open("w", encoding="utf-8")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.close()
+        raise ArtifactError(f"{folder}: another process serves this index; stop it, or give this one its own") from None
+    return handle
+
+
+def _sweep(folder: Path, name: str) -> None:
+    """Remove what an interrupted rebuild left."""
+    for path in folder.glob("generation-*"):
+        if path.is_dir() and not path.name.startswith(name):
+            _drop(path)
+
+
+def _drop(generation: Path) -> None:
+    """Remove a generation that no longer counts; who still reads it has its files open."""
+    _journal(generation).unlink(missing_ok=True)
+    for folder in (generation, generation.with_name(f"{generation.name}{_LIVE}")):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,244 @@
+"""The lexical leg: products by their words, with filters, counts and order by price, in an index of tantivy's.
+
+Every text is cut into tokens by ``data.text.tokenise``, Chinese and English alike, before the index sees it: what a
+query is cut into is what a product was cut into. Beside stems the index holds words as they are written, for the
+beginnings of words and for spelling.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import tantivy
+from tantivy import Occur, Query
+
+from shopstill.data.text import tokenise
+from shopstill.serve.forms import Product, Sort
+from shopstill.serve.index.facets import Wanted
+
+FIELDS = {"title": 2.0, "about": 1.0, "text": 0.5}
+"""Fields with stems, and how much each counts: the title; brand, category and attributes; the description."""
+
+_FORMS, _ROW, _CODE, _PRICE = "forms", "row", "code", "price"
+_SPACES = "spaces"
+_TIE = 0.1
+"""What a field that is not a token's best one adds."""
+_MUST = 0.67
+"""The part of a query's tokens that a product must have."""
+_ENDINGS, _ENDING = 12, 0.7
+"""How many words an unfinished one may stand for, and how much each counts beside a word that was typed in full."""
+_HEAP = 64_000_000
+_TOKENS = 64
+"""Tokens of a query that are looked up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matched:
+    """What matched: rows and scores, best first, and how many there are in all."""
+
+    rows: np.ndarray
+    scores: np.ndarray
+    total: int
+
+
+class Words:
+    """An index that is open; changes are made through ``Writer`` and seen after ``renewed``.
+
+    Args:
+        folder: where it lies.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._index = _prepared(tantivy.Index.open(str(folder)))
+        self._index.reload()
+        self._searcher = self._index.searcher()
+
+    def renewed(self) -> Words:
+        """The index with all changes that were committed."""
+        return Words(self.folder)
+
+    def __len__(self) -> int:
+        return int(self._searcher.num_docs)
+
+    def query(self, text: str, wanted: Wanted, *, prefix: bool = False, must: float = _MUST) -> Query:
+        """What to look for: most of the tokens of a text, and the filters; everything where the text is empty."""
+        tokens = tokenise(text)[:_TOKENS]
+        parts = [self._token(token) for token in tokens]
+        ending = self._ending(text) if prefix and tokens else None
+        if ending is not None:
+            parts[-1] = Query.disjunction_max_query([parts[-1], ending])
+        need = max(1, math.ceil(len(parts) * must - 1e-9))
+        # A text without a single word finds nothing, rather than all.
+        words = Query.boolean_query([(Occur.Should, part) for part in parts], need) if parts else Query.empty_query()
+        asked = words if text.strip() else Query.all_query()
+        filters = [(Occur.Must, Query.const_score_query(part, 0.0)) for part in self._filters(wanted)]
+        return Query.boolean_query([(Occur.Must, asked), *filters]) if filters else asked
+
+    def search(self, query: Query, limit: int, sort: Sort = "relevance") -> Matched:
+        """The best that match, or the cheapest or dearest."""
+        order: dict[str, Any] = {}
+        if sort != "relevance":
+            rising = tantivy.Order.Asc if sort == "price_asc" else tantivy.Order.Desc
+            order = {"order_by_field": _PRICE, "order": rising}
+        found = self._searcher.search(query, max(1, limit), count=True, **order)
+        return Matched(rows=self._rows(found.hits), scores=_scores(found.hits), total=_count(found))
+
+    def counts(self, query: Query, most: int) -> dict[int, int]:
+        """How many of the products that match have each code; of the ``most`` commonest codes."""
+        asked = {"codes": {"terms": {"field": _CODE, "size": most, "segment_size": most}}}
+        buckets = self._searcher.aggregate(query, asked)["codes"]["buckets"]
+        return {int(bucket["key"]): int(bucket["doc_count"]) for bucket in buckets}
+
+    def prices(self, query: Query, ranges: Sequence[tuple[float, float]] = ()) -> dict[str, Any]:
+        """Price's least, most and quintiles among the products that match, or how many lie in each range."""
+        if not ranges:
+            percents = {"field": _PRICE, "percents": [0, 20, 40, 60, 80, 100], "keyed": False}
+            found = self._searcher.aggregate(query, {"price": {"percentiles": percents}})["price"]["values"]
+            return {"quintiles": [one["value"] for one in found]}
+        bounds = [{"from": low, "to": high} for low, high in ranges]
+        found = self._searcher.aggregate(query, {"price": {"range": {"field": _PRICE, "ranges": bounds}}})
+        inside = {(b.get("from"), b.get("to")): b["doc_count"] for b in found["price"]["buckets"]}
+        return {"counts": [inside.get(bound, 0) for bound in ranges]}
+
+    def beginning(self, prefix: str, most: int) -> list[tuple[str, int]]:
+        """Written words that begin so, commonest first, with the number of products that have each."""
+        found = self._searcher.terms_with_prefix(_FORMS, prefix)
+        return sorted(found, key=lambda one: (-one[1], one[0]))[:most]
+
+    def known(self, form: str) -> int:
+        """In how many products a word is written so."""
+        return int(self._searcher.doc_freq(_FORMS, form))
+
+    def near(self, form: str, distance: int, most: int) -> np.ndarray:
+        """Rows of products with a word that is a few letters off."""
+        query = Query.fuzzy_term_query(self._index.schema, _FORMS, form, distance)
+        return self._rows(self._searcher.search(query, most, count=False).hits)
+
+    def _token(self, token: str) -> Query:
+        schema = self._index.schema
+        each = [Query.boost_query(Query.term_query(schema, f, token, "freq"), w) for f, w in FIELDS.items()]
+        return Query.disjunction_max_query(each, _TIE)
+
+    def _ending(self, text: str) -> Query | None:
+        """Words that the last one of a text may become; None where it is finished, or none begins so."""
+        if text[-1:].isspace():
+            return None
+        last = tokenise(text, stemmed=False)[-1]
+        schema = self._index.schema
+        found = [Query.term_query(schema, _FORMS, word, "freq") for word, _ in self.beginning(last, _ENDINGS)]
+        return Query.boost_query(Query.disjunction_max_query(found), _ENDING) if found else None
+
+    def _filters(self, wanted: Wanted) -> list[Query]:
+        schema = self._index.schema
+        found = [Query.term_set_query(schema, _CODE, list(group)) for group in wanted.groups]
+        if wanted.priced:
+            bounds = (wanted.low or 0.0, math.inf if wanted.high is None else wanted.high)
+            found.append(Query.range_query(schema, _PRICE, tantivy.FieldType.Float, *bounds))
+        return found
+
+    def _rows(self, hits: Sequence[tuple[Any, tantivy.DocAddress]]) -> np.ndarray:
+        return np.array(self._searcher.fast_field_values(_ROW, [address for _, address in hits]), np.int64)
+
+
+class Writer:
+    """Changes to an index; nothing is seen, or on the disk, before ``commit``.
+
+    Args:
+        folder: of the index; it is made where there is none.
+        heap: bytes held before a piece is written.
+    """
+
+    def __init__(self, folder: Path, heap: int = _HEAP) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        made = tantivy.Index.exists(str(folder))
+        index = tantivy.Index.open(str(folder)) if made else tantivy.Index(_schema(), str(folder))
+        self._schema = index.schema
+        self._writer = _prepared(index).writer(heap, 1)
+
+    def add(self, row: int, product: Product, codes: Iterable[int]) -> None:
+        """Add a product under its row."""
+        self._writer.add_document(_document(row, product, codes))
+
+    def remove(self, row: int) -> None:
+        """Take a product out."""
+        # By its term tantivy 0.27 looks for a signed number, which no unsigned field holds.
+        self._writer.delete_documents_by_query(Query.term_query(self._schema, _ROW, row))
+
+    def commit(self) -> None:
+        """Put the changes on the disk."""
+        self._writer.commit()
+
+    def close(self) -> None:
+        """Finish what merges pieces in the background, and let another writer in; what was not committed is gone."""
+        self._writer.wait_merging_threads()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def copied(source: Path, target: Path) -> None:
+    """A copy of an index that takes no room: its pieces are never written to again, so files are linked.
+
+    What an index replaces (its list of pieces) it writes anew under the same name, so that the original stays.
+    """
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for path in source.iterdir():
+        if path.name.endswith(".lock"):
+            continue
+        try:
+            os.link(path, target / path.name)
+        except OSError:
+            shutil.copy2(path, target / path.name)
+
+
+def _schema() -> tantivy.Schema:
+    build = tantivy.SchemaBuilder()
+    for field in (*FIELDS, _FORMS):
+        build.add_text_field(field, tokenizer_name=_SPACES, index_option="freq")
+    build.add_unsigned_field(_ROW, indexed=True, fast=True)
+    build.add_unsigned_field(_CODE, indexed=True, fast=True)
+    build.add_float_field(_PRICE, fast=True)
+    return build.build()
+
+
+def _prepared(index: tantivy.Index) -> tantivy.Index:
+    index.register_tokenizer(_SPACES, tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build())
+    return index
+
+
+def _document(row: int, product: Product, codes: Iterable[int]) -> tantivy.Document:
+    about = " ".join([product.brand or "", *product.category, *product.attributes.values()])
+    document = tantivy.Document()
+    document.add_text("title", " ".join(tokenise(product.title, product.language)))
+    document.add_text("about", " ".join(tokenise(about)))
+    document.add_text("text", " ".join(tokenise(product.description or "")))
+    document.add_text(_FORMS, " ".join(tokenise(f"{product.title} {product.brand or ''}", stemmed=False)))
+    document.add_unsigned(_ROW, row)
+    for code in codes:
+        document.add_unsigned(_CODE, code)
+    if product.price is not None:
+        document.add_float(_PRICE, float(product.price))
+    return document
+
+
+def _count(found: Any) -> int:
+    return int(found.count)
+
+
+def _scores(hits: Sequence[tuple[Any, Any]]) -> np.ndarray:
+    return np.array([np.nan if score is None else score for score, _ in hits], np.float32)

@@ -1,0 +1,89 @@
+"""Products from wherever a shop has them: lines of JSON, a table, or a shop that was prepared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pydantic import ValidationError
+
+from shopstill.core.errors import DataError
+from shopstill.data.shop import MANIFEST, Shop
+from shopstill.serve.forms import Product
+from shopstill.serve.index.documents import form
+
+_FORMS = "a .jsonl file (a product a line), a .parquet file with the columns of a shop's products, or a prepared shop"
+
+
+def read_products(path: Path) -> tuple[Iterator[Product], int]:
+    """Products of a file or folder, and how many there are.
+
+    Args:
+        path: lines of JSON, a product each; a Parquet file with the columns of a shop's products table; a shop
+            (``shop.json`` is in it), or a run's folder with a prepared shop.
+
+    Raises:
+        DataError: it is none of these, or (while it is read) a row is faulty: which one, where, and what is allowed.
+    """
+    places = (path, path / "shop", path / "prepare" / "shop")
+    shop = next((place for place in places if (place / MANIFEST).exists()), None)
+    if shop is not None:
+        found = Shop(shop)
+        return of_table(found.scan("products")), found.count("products")
+    if path.suffix == ".parquet" and path.is_file():
+        import pyarrow.parquet as pq
+
+        table = pq.ParquetFile(path)
+        return of_table(table.iter_batches(), str(path)), table.metadata.num_rows
+    if path.suffix in (".jsonl", ".ndjson") and path.is_file():
+        with open(path, "rb") as handle:
+            return _of_lines(path), sum(1 for line in handle if line.strip())
+    raise DataError(f"{path}: not a catalogue; give {_FORMS}")
+
+
+def of_table(batches: Iterable[pa.RecordBatch], name: str = "products") -> Iterator[Product]:
+    """Products of batches with the columns of a shop's products table.
+
+    Raises:
+        DataError: a row is faulty.
+    """
+    line = 0
+    for batch in batches:
+        for row in batch.to_pylist():
+            line += 1
+            yield _checked(_shaped(row), f"{name}: row {line}")
+
+
+def _of_lines(path: Path) -> Iterator[Product]:
+    with open(path, encoding="utf-8", errors="surrogateescape") as handle:
+        for number, line in enumerate(handle, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as cause:
+                raise DataError(f"{path}:{number}: not JSON ({cause}); write a product a line") from None
+            yield _checked(row, f"{path}:{number}")
+
+
+def _shaped(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of a shop's table as a product: what is missing is left out."""
+    known = {"id": row.get("product_id", row.get("id")), **{name: row.get(name) for name in _COLUMNS}}
+    known["attributes"] = dict(row.get("attributes") or ()) or None
+    return {name: value for name, value in known.items() if value not in (None, "", [])}
+
+
+_COLUMNS = ("title", "description", "brand", "category", "price", "image", "language")
+
+
+def _checked(row: Any, where: str) -> Product:
+    try:
+        return form.validate_python(row)
+    except ValidationError as cause:
+        fault = cause.errors()[0]
+        field = ".".join(map(str, fault["loc"])) or "product"
+        shown = repr(fault["input"])[:80]
+        raise DataError(f"{where}: {field}: {shown}: {fault['msg']}; mend the row, or leave it out") from None

@@ -1,0 +1,246 @@
+"""Searches over a small shop, and models that come and go meanwhile."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.serve.conftest import Bundles
+
+from shopstill.core.errors import ArtifactError, DataError
+from shopstill.serve.bundle.load import load_bundle
+from shopstill.serve.engine.engine import Engine, Shadowing
+from shopstill.serve.engine.errors import UnknownModel, UnknownProduct
+from shopstill.serve.engine.ranking import Pace
+from shopstill.serve.forms import Filters, Product, Search
+
+TOWERS, JOINT, CROSS = "static towers, interaction", "joint", "cross, first token"
+MUGS = [Product(id=f"mug{n}", title=f"Zed bright red mug {n} ml", brand="Zed", price=float(n)) for n in range(1, 41)]
+
+
+def ids(engine: Engine, **asked: object) -> list[str]:
+    return [hit.product.id for hit in engine.search(Search(**asked)).hits]  # type: ignore[arg-type]
+
+
+def test_a_search_shows_what_was_found_and_how(engine: Engine) -> None:
+    engine.put(MUGS)
+    answer = engine.search(Search(query="bright red mug", facets=("*",), limit=10))
+    assert answer.total >= 40
+    assert len(answer.hits) == 10
+    assert all(hit.product.brand == "Zed" for hit in answer.hits)
+    assert [hit.position for hit in answer.hits] == list(range(1, 11))
+    assert all({"lexical", "model"} <= set(hit.found_by) for hit in answer.hits)
+    first = answer.hits[0]
+    assert [first.product.title[start:stop] for start, stop in first.marks] == ["bright", "red", "mug"]
+    assert answer.complete
+    assert answer.reranked == min(100, len(set(ids(engine, query="bright red mug", limit=100))))
+    brands = next(facet for facet in answer.facets if facet.field == "brand")
+    assert (brands.values[0].value, brands.values[0].count) == ("Zed", 40)
+    assert set(answer.stages_ms) >= {"lexical", "dense", "fuse", "rerank", "facets", "documents"}
+
+
+def test_pages_neither_repeat_nor_skip(engine: Engine) -> None:
+    engine.put(MUGS)
+    whole = ids(engine, query="mug", limit=60)
+    pages = [one for offset in range(0, 60, 7) for one in ids(engine, query="mug", limit=7, offset=offset)]
+    assert pages[:60] == whole[: len(pages)][:60]
+    assert len(set(pages)) == len(pages)
+
+
+def test_pages_reach_further_down_than_what_the_model_orders(engine: Engine, goods: list[Product]) -> None:
+    pages = [one for offset in range(0, 400, 90) for one in ids(engine, limit=90, offset=offset)]
+    assert sorted(pages) == sorted(product.id for product in goods)
+    found = [engine.search(Search(query="black 黑色", limit=50, offset=offset)) for offset in range(0, 300, 50)]
+    seen = [hit.product.id for answer in found for hit in answer.hits]
+    assert len(set(seen)) == len(seen) <= found[0].total
+
+
+def test_filters_hold_for_both_legs_and_facets_keep_other_choices(engine: Engine) -> None:
+    engine.put(MUGS)
+    asked = Search(query="mug", filters=Filters(brand=("Zed",), price_max=5), facets=("brand", "price"), limit=50)
+    answer = engine.search(asked)
+    assert {hit.product.id for hit in answer.hits} == {f"mug{n}" for n in range(1, 6)}
+    brands = {value.value: value for value in answer.facets[0].values}
+    assert brands["Zed"].selected
+    assert answer.total == 5
+    prices = next(facet for facet in answer.facets if facet.field == "price")
+    assert sum(value.count for value in prices.values) == 40
+
+
+def test_price_order_goes_over_all_that_match(engine: Engine) -> None:
+    engine.put(MUGS)
+    only = Filters(brand=("Zed",))
+    assert ids(engine, query="mug", sort="price_asc", filters=only, limit=3) == ["mug1", "mug2", "mug3"]
+    assert ids(engine, query="mug", sort="price_desc", filters=only, limit=2) == ["mug40", "mug39"]
+
+
+def test_a_misspelt_word_is_searched_as_it_was_meant(engine: Engine) -> None:
+    engine.put([Product(id="k", title="stainless steel kettle")])
+    answer = engine.search(Search(query="stanless kettel"))
+    assert (answer.spelling, answer.corrected) == ("stainless kettle", True)
+    assert "k" in {hit.product.id for hit in answer.hits[:5]}
+    assert engine.search(Search(query="stainless kettle")).spelling is None
+    assert engine.search(Search(query="stainl", prefix=True)).spelling is None
+
+
+def test_the_budget_cuts_the_ranking_short_and_says_so(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.put(MUGS)
+    monkeypatch.setattr(Pace, "fits", lambda self, ms: 7 if not self.per_candidate else 0)
+    answer = engine.search(Search(query="mug", limit=30))
+    assert not answer.complete
+    assert answer.reranked == 7
+    assert len(answer.hits) == 30
+
+
+@pytest.mark.parametrize(
+    "query", ["\x00", "😀😀", "א" * 512, "a " * 256, "'\"\\(){}[]^~*?:+-&|!", "AND OR NOT", "\u202eabc", "…"]
+)
+def test_no_query_breaks_it(engine: Engine, query: str) -> None:
+    answer = engine.search(Search(query=query, facets=("*",), prefix=True))
+    assert np.isfinite([hit.score for hit in answer.hits]).all()
+    engine.suggest(query)
+
+
+def test_empty_shelves_answer_too(bundles: Bundles, tmp_path: Path) -> None:
+    from shopstill.serve.engine.engine import create
+
+    create(tmp_path / "none", bundles(TOWERS), [], 0)
+    opened = Engine.open(tmp_path / "none", bundles(TOWERS))
+    assert opened.search(Search(query="mug", facets=("*",))).total == 0
+    assert opened.search(Search()).hits == []
+    opened.put(MUGS[:1])
+    assert ids(opened, query="red mug") == ["mug1"]
+    opened.close()
+
+
+def test_suggestions_lead_somewhere(engine: Engine) -> None:
+    engine.put(MUGS)
+    found = engine.suggest("bright red mu")
+    assert found[0].text == "bright red mug"
+    assert found[0].count >= 40
+    assert any(one.kind == "brand" and one.text == "Zed" for one in engine.suggest("ze"))
+    assert engine.suggest("   ") == []
+
+
+def test_why_adds_up_to_what_leaving_a_word_out_does(engine: Engine, bundles: Bundles) -> None:
+    engine.put([replace(MUGS[0], attributes={"colour": "red"})])
+    why = engine.why("red mug", "mug1")
+    alone = load_bundle(bundles(TOWERS))
+    title = MUGS[0].title
+    whole, without = alone.score([("red mug", title), ("red mug", title.replace("bright ", ""))]).tolist()
+    assert why.score == pytest.approx(whole, abs=1e-5)
+    bright = next(word for word in why.title if word.text == "bright")
+    assert bright.effect == pytest.approx(whole - without, abs=1e-4)
+    assert title[bright.start : bright.stop] == "bright"
+    assert [moved.text for moved in why.attributes] == ["brand: Zed", "colour: red"]
+
+
+def test_similar_products_leave_the_product_itself_out(engine: Engine) -> None:
+    engine.put(MUGS)
+    found = [hit.product.id for hit in engine.similar("mug7", 5)]
+    assert len(found) == 5
+    assert "mug7" not in found
+    with pytest.raises(UnknownProduct, match="'nothing'"):
+        engine.similar("nothing")
+
+
+def test_models_come_take_over_and_go_back(engine: Engine, bundles: Bundles) -> None:
+    engine.put(MUGS)
+    first = engine.models()[0].name
+    engine.load("cross", bundles(CROSS))
+    engine.load("joint", bundles(JOINT))
+    with pytest.raises(DataError, match="loaded already"):
+        engine.load("cross", bundles(CROSS))
+    assert engine.search(Search(query="mug")).model == first
+    assert engine.activate("joint").previous is False
+    assert engine.search(Search(query="mug")).model == "joint"
+    assert engine.search(Search(query="mug", model="cross")).reranked > 0
+    assert engine.roll_back().name == first
+    with pytest.raises(DataError, match="the active one"):
+        engine.unload(first)
+    engine.unload("cross")
+    with pytest.raises(UnknownModel, match="cross"):
+        engine.search(Search(query="mug", model="cross"))
+    found = engine.compare("red mug", first, "joint")
+    assert [side.model for side in found.sides] == [first, "joint"]
+    assert found.tau is not None
+
+
+def test_the_models_of_the_last_start_come_back(index: Path, bundles: Bundles) -> None:
+    opened = Engine.open(index, bundles(TOWERS))
+    first = opened.models()[0].name
+    opened.load("joint", bundles(JOINT))
+    opened.activate("joint")
+    opened.close()
+    again = Engine.open(index, bundles(TOWERS))
+    assert again.facts()["active"] == "joint"
+    assert again.roll_back().name == first
+    again.close()
+
+
+def test_a_swap_under_load_fails_no_search(engine: Engine, bundles: Bundles) -> None:
+    engine.put(MUGS)
+    first, stop, faults, answered = engine.models()[0].name, threading.Event(), [], []
+
+    def shop() -> None:
+        while not stop.is_set():
+            try:
+                answered.append(engine.search(Search(query="red mug")).model)
+            except Exception as fault:  # noqa: BLE001 - any fault is what is looked for
+                faults.append(fault)
+
+    threads = [threading.Thread(target=shop) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    engine.load("joint", bundles(JOINT))
+    for _ in range(5):
+        engine.activate("joint")
+        engine.put(MUGS[:3])
+        engine.roll_back()
+    engine.activate("joint")
+    engine.rebuild()
+    engine.delete(["mug1"])
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not faults
+    assert {first, "joint"} == set(answered)
+    assert engine.facts()["generation"] == "generation-000002"
+
+
+def test_a_tampered_bundle_is_refused_and_changes_nothing(engine: Engine, bundles: Bundles, tmp_path: Path) -> None:
+    shutil.copytree(bundles(JOINT), tmp_path / "joint")
+    card = tmp_path / "joint" / "README.md"
+    card.write_text(card.read_text() + "!")
+    with pytest.raises(ArtifactError, match="README"):
+        engine.load("joint", tmp_path / "joint")
+    assert [state.name for state in engine.models()] == ["static towers"]
+
+
+def test_a_shadow_counts_where_it_would_have_ordered_otherwise(index: Path, bundles: Bundles) -> None:
+    opened = Engine.open(index, bundles(TOWERS), shadow=Shadowing(bundle=bundles(CROSS), share=1.0, alarm=0.9))
+    opened.put(MUGS)
+    for at in range(40):
+        opened.search(Search(query=f"red mug {at}"))
+    opened.close()
+    state = opened.disagreement()
+    assert state["sampled"] == 40
+    assert state["dropped"] == state["failed"] == 0
+    assert state["slices"]["all"]["n"] == 40
+    assert state["slices"]["language en"]["n"] == 40
+    assert state["alarm"] == (state["slices"]["all"]["top10"] < 0.9)
+    assert json.loads(json.dumps(state)) == state
+
+
+def test_texts_that_the_caller_brings_are_scored_too(engine: Engine) -> None:
+    engine.put(MUGS[:2])
+    by_text = engine.score("red mug", [product.title for product in MUGS[:2]])
+    assert engine.score_products("red mug", ["mug1", "mug2"]) == pytest.approx(by_text, abs=1e-4)
+    vectors = engine.embed(["red mug", ""], "query")
+    assert vectors.shape[0] == 2
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)

@@ -1,0 +1,109 @@
+"""The lexical leg against what is plainly true of a handful of products."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shopstill.serve.forms import Filters, Product, Sort
+from shopstill.serve.index.facets import Values, Wanted
+from shopstill.serve.index.words import Words, Writer, copied
+
+PRODUCTS = [
+    Product(id="a", title="Red ceramic mug 350 ml", brand="Acme", category=("Home", "Mugs"), price=9.5),
+    Product(id="b", title="Blue mugs, set of two", brand="Bolt", category=("Home", "Mugs"), price=3.0),
+    Product(id="c", title="苏泊尔不锈钢水壶 1.5升", category=("厨房",)),
+    Product(id="d", title="charger cable", price=20.0, attributes={"length": "2 m"}, description="for mugs on desks"),
+]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> tuple[Words, Values]:
+    values, writer = Values(), Writer(tmp_path / "words")
+    for row, product in enumerate(PRODUCTS):
+        writer.add(row, product, values.codes(product))
+    writer.commit()
+    writer.close()
+    return Words(tmp_path / "words"), values
+
+
+def found(words: Words, text: str, wanted: Wanted | None = None, sort: Sort = "relevance", **how: bool) -> list[int]:
+    return words.search(words.query(text, wanted or Wanted(), **how), 10, sort).rows.tolist()
+
+
+def test_words_are_found_whatever_their_form_and_language(made: tuple[Words, Values]) -> None:
+    words, _ = made
+    assert set(found(words, "mug")) == {0, 1, 3}
+    assert found(words, "mug")[-1] == 3, "a description counts less than a title"
+    assert found(words, "水壶") == [2]
+    assert found(words, "RED MUGS")[0] == 0
+    assert found(words, "acme") == [0]
+
+
+def test_the_last_word_may_be_unfinished(made: tuple[Words, Values]) -> None:
+    words, _ = made
+    assert found(words, "red cer") == []
+    assert found(words, "red cer", prefix=True) == [0]
+    assert found(words, "不锈", prefix=True) == [2]
+    assert found(words, "red ceramic ", prefix=True) == [0]
+
+
+@pytest.mark.parametrize("text", ["!!!", "\u200b.", "\ud800", "-"])
+def test_a_text_without_a_word_finds_nothing(made: tuple[Words, Values], text: str) -> None:
+    assert found(made[0], text) == []
+
+
+def test_no_text_finds_everything(made: tuple[Words, Values]) -> None:
+    assert found(made[0], "") == found(made[0], "  ") == [0, 1, 2, 3]
+
+
+def test_filters_narrow_and_unknown_values_match_nothing(made: tuple[Words, Values]) -> None:
+    words, values = made
+
+    def of(**filters: object) -> list[int]:
+        return found(words, "", Wanted.of(Filters(**filters), values))  # type: ignore[arg-type]
+
+    assert of(brand=("Acme", "Bolt")) == [0, 1]
+    assert of(category=("Home",)) == [0, 1]
+    assert of(category=("Home > Mugs",), brand=("Bolt",)) == [1]
+    assert of(attributes={"length": ("2 m",)}) == [3]
+    assert of(brand=("Nobody",)) == []
+    assert of(price_min=3.0, price_max=9.5) == [0, 1]
+    assert of(price_min=10) == [3]
+
+
+def test_price_orders_all_and_who_has_none_comes_last(made: tuple[Words, Values]) -> None:
+    assert found(made[0], "", sort="price_asc") == [1, 0, 3, 2]
+    assert found(made[0], "", sort="price_desc") == [3, 0, 1, 2]
+
+
+def test_counts_are_those_of_the_products_that_match(made: tuple[Words, Values]) -> None:
+    words, values = made
+    counts = words.counts(words.query("mug", Wanted()), 10)
+    named = {values.names[code]: count for code, count in counts.items()}
+    assert named[("category", "Home > Mugs")] == 2
+    assert named[("brand", "Acme")] == 1
+    assert words.prices(words.query("", Wanted()), [(0.0, 5.0), (5.0, 30.0)]) == {"counts": [1, 2]}
+
+
+def test_spelling_and_beginnings(made: tuple[Words, Values]) -> None:
+    words, _ = made
+    assert words.beginning("mu", 5) == [("mug", 1), ("mugs", 1)]
+    assert words.known("mug") == 1
+    assert words.known("mugg") == 0
+    assert words.near("chargr", 1, 5).tolist() == [3]
+
+
+def test_a_copy_changes_alone(made: tuple[Words, Values], tmp_path: Path) -> None:
+    words, _ = made
+    copied(words.folder, tmp_path / "copy")
+    writer = Writer(tmp_path / "copy")
+    writer.remove(0)
+    writer.add(9, Product(id="n", title="new mug"), [])
+    writer.commit()
+    writer.close()
+    assert set(found(Words(tmp_path / "copy"), "mug")) == {1, 3, 9}
+    assert set(found(words.renewed(), "mug")) == {0, 1, 3}
+    assert np.isfinite(words.search(words.query("mug", Wanted()), 5).scores).all()

@@ -1,0 +1,10 @@
+"""The routes, a file for each kind."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from shopstill.serve.app.routes import health, lab, models, page, products, ranking, search, why
+
+ALL: tuple[APIRouter, ...] = tuple(part.routes for part in (search, ranking, why, products, models, lab, health, page))
+"""In the order in which an address is looked up: what is asked most comes first."""

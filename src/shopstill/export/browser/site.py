@@ -1,0 +1,86 @@
+"""The page around the student: its files, the runtime it needs, and the service worker that keeps all of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files as resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from shopstill.core.fingerprint import file_sha256
+from shopstill.export.browser.npm import Package, files
+
+RUNTIME = Package(
+    name="onnxruntime-web",
+    version="1.30.0",
+    integrity="sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==",
+    licence="MIT",
+)
+_RUNTIME_FILES = ("dist/ort.wasm.bundle.min.mjs", "dist/ort-wasm-simd-threaded.wasm")
+_STUDENT, _WORKER, _LICENCES = "student/student.json", "service-worker.js", "LICENCES.txt"
+_PARTS = {"student": ("student/", "runtime/"), "catalogue": ("catalogue/",)}
+_MARKER = re.compile(r"^const VERSION = \"\";\nconst FILES = \{\};$", re.MULTILINE)
+
+
+def runtime() -> dict[str, bytes]:
+    """What runs graphs in a browser, by file name.
+
+    Raises:
+        ArtifactError: it cannot be had.
+    """
+    return {name.rpartition("/")[2]: content for name, content in files(RUNTIME, _RUNTIME_FILES).items()}
+
+
+def write(
+    folder: Path, facts: dict[str, Any], parts: Mapping[str, bytes], licences: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write everything beside the student and its products, which are there already."""
+    _copy(resources("shopstill.export.browser") / "static", folder)
+    if parts:
+        (folder / "runtime").mkdir()
+        for name, content in parts.items():
+            (folder / "runtime" / name).write_bytes(content)
+    (folder / _LICENCES).write_text(_licences(licences, bool(parts)), encoding="utf-8")
+    stated = facts | {"bytes": _sizes(folder)}
+    (folder / _STUDENT).write_text(json.dumps(stated, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    _precache(folder)
+
+
+def _licences(stated: Sequence[Mapping[str, Any]], runs: bool) -> str:
+    lines = [f"{one.get('what', '')}: {one.get('licence', '')} ({one.get('source', '')})" for one in stated]
+    if runs:
+        source = f"https://www.npmjs.com/package/{RUNTIME.name}/v/{RUNTIME.version}"
+        lines.append(f"{RUNTIME.name} {RUNTIME.version}: {RUNTIME.licence} ({source})")
+    return "\n".join(["the pages and modules of this folder: Apache-2.0 (shopstill)", *lines]) + "\n"
+
+
+def _precache(folder: Path) -> None:
+    """Write the list of all files into the service worker: what it keeps is named by its content."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _WORKER)
+    listed = {path.relative_to(folder).as_posix(): file_sha256(path) for path in paths}
+    version = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()[:16]
+    worker = folder / _WORKER
+    text = worker.read_text(encoding="utf-8")
+    made = f"const VERSION = {json.dumps(version)};\nconst FILES = {json.dumps(listed, indent=1)};"
+    text, times = _MARKER.subn(lambda _: made, text)
+    assert times == 1
+    worker.write_text(text, encoding="utf-8")
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    own = {part: sum(size for name, size in sizes.items() if name.startswith(at)) for part, at in _PARTS.items()}
+    return own | {"all": sum(sizes.values())}
+
+
+def _copy(source: Traversable, to: Path) -> None:
+    to.mkdir(exist_ok=True)
+    for part in source.iterdir():
+        if part.is_dir():
+            _copy(part, to / part.name)
+        else:
+            (to / part.name).write_bytes(part.read_bytes())

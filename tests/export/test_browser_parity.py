@@ -1,0 +1,165 @@
+"""The browser's modules, run under node, give what Python gives: ids, stems, features and the order of products."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.data.conftest import SHARED
+
+from shopstill.core.errors import ArtifactError
+from shopstill.data.text import tokenise
+from shopstill.data.tokens import TextTokenizer
+from shopstill.export.browser import spelled, write_browser
+from shopstill.models.build import TextModel
+from shopstill.serve.forms import Product
+
+from .browser_kit import Reference, agree, in_node, needs_node, ranked
+from .conftest import PRODUCTS, QUERIES
+
+pytestmark = [needs_node, pytest.mark.slow]
+
+Written = Callable[[str], tuple[TextModel, Path]]
+FORMS = ["static towers", "shared transformer towers, interaction", "joint"]
+PIECES = (
+    "1 2 3/4 10 1-1/2 .5 1,000 in. inch ft ' \" x * X - for with w/ by ( [ ; , in to 's dogs' sq.ft. fl oz gal. 18v "
+    "18-volt 5000 12345 a1 sc141 2x4x8 2in.x4in. 1.2.3 1/2/3 1/0 100000.5 0.00001 1234567 9999999999999999 __ ! # \\ : "
+    "dish washer dishwasher door knob running emergencies evenings"
+).split()
+HOSTILE = [
+    "",
+    " ",
+    "a" * 100,
+    "a" * 101,
+    "é" * 101,
+    "中" * 300,
+    "[CLS] hi [SEP]x[MASK][PAD",
+    "👩‍👩‍👧‍👦 🇫🇷",
+    "\x00\x01a\x7fb\u200bc\ufeffd\u00ad",
+    "ΣΑΣ İstanbul ẞ ﬁ ǅ",
+    "한국어 각",
+    "e\u0301\u0327 o\u0327\u0301",
+    "𝒳𝓎 𠀀𠀁",
+    "ＬＥＤ灯泡１２Ｗ",
+    "a\u3000b\u2028c\u0085d\u180e",
+    "\ud800 lone \udc00",
+]
+
+
+@pytest.fixture(scope="module")
+def titles(words: list[str]) -> list[str]:
+    """Titles enough that not all of them are put in order."""
+    draw = random.Random(7)
+    parts = [word for title in words for word in title.split()]
+    made = [" ".join(draw.sample(parts, draw.randint(2, 9))) for _ in range(300)]
+    return [*PRODUCTS, "", *words, *made]
+
+
+@pytest.fixture(scope="module")
+def queries(titles: list[str]) -> list[str]:
+    draw = random.Random(9)
+    words = [word for title in titles for word in title.split()]
+    glue = [" ", " ", " ", ""]
+    mixed = [draw.choice(glue).join(draw.choices(PIECES + words, k=draw.randint(1, 8))) for _ in range(150)]
+    return [*QUERIES, "LED 灯泡 12W", "Café 💡", "salt &amp; pepper", "9" * 400, *draw.sample(titles, 30), *mixed]
+
+
+@pytest.fixture(scope="module")
+def folder(written: Written, titles: list[str], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    made: dict[str, Path] = {}
+
+    def write(kind: str) -> Path:
+        if kind not in made:
+            products = [Product(id=str(at), title=title or " ") for at, title in enumerate(titles)]
+            to = tmp_path_factory.mktemp("tab") / "tab"
+            try:
+                made[kind] = write_browser(written(kind)[1], products, to)
+            except ArtifactError as cause:
+                if "cannot be fetched" in str(cause):
+                    pytest.skip(f"needs the npm registry once: {cause}")
+                raise
+        return made[kind]
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def published() -> list[str]:
+    """Titles in English and reviews in Chinese, as they were published."""
+    homedepot, chinese = SHARED / "homedepot/train.csv.zip", SHARED / "zh-online-shopping/online_shopping_10_cats.zip"
+    for path in (homedepot, chinese):
+        if not path.exists():
+            pytest.skip(f"no real data at {path}; set SHOPSTILL_DATA to the folder that holds it")
+    titles = dict.fromkeys(row["product_title"] for row in _rows(homedepot, "latin-1"))
+    reviews = [row["review"] for row in _rows(chinese, "utf-8-sig")]
+    return [*list(titles)[:20_000], *random.Random(1).sample(reviews, 2000)]
+
+
+def _rows(path: Path, encoding: str) -> Iterator[dict[str, str]]:
+    with zipfile.ZipFile(path) as archive, archive.open(archive.namelist()[0]) as held:
+        yield from csv.DictReader(io.TextIOWrapper(held, encoding))
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_products_are_in_the_order_of_python(
+    kind: str, folder: Callable[[str], Path], written: Written, titles: list[str], queries: list[str]
+) -> None:
+    reference = Reference(written(kind)[1], [title or " " for title in titles])
+    # A graph takes its time under node.
+    queries = queries if kind == "static towers" else queries[::4]
+    found = in_node(folder(kind), queries=queries)["found"]
+    for query, answer in zip(queries, found, strict=True):
+        agree(ranked(answer["hits"]), reference.best(query))
+
+
+def test_features_are_equal_to_the_last_bit(
+    folder: Callable[[str], Path], written: Written, titles: list[str], queries: list[str]
+) -> None:
+    index = Reference(written("joint")[1], titles).towers.lexical
+    assert index is not None
+    found = in_node(folder("joint"), queries=queries)["found"]
+    assert sum(answer["features"] is not None for answer in found) > 100
+    for query, answer in zip(queries, found, strict=True):
+        assert (answer["features"] is not None) == spelled(query), query
+        if answer["features"] is not None:
+            np.testing.assert_array_equal(answer["features"], index.features(query, np.arange(40)), err_msg=query)
+
+
+def test_words_have_the_stems_of_python(folder: Callable[[str], Path], titles: list[str]) -> None:
+    draw = random.Random(3)
+    endings = (
+        "s es ed ing edly ingly eed y ly ies ied ness ful ation ization er or ment able ibl e l ll ive ous al ic ist"
+    ).split()
+    roots = sorted({word for title in titles for word in re.findall("[a-z]+", title.lower())})
+    starts = ["".join(draw.choices("aeiouystlnrdcg", k=draw.randint(1, 7))) for _ in range(3000)]
+    words = [root + draw.choice(endings) for root in (roots * 5 + starts)] + roots
+    assert in_node(folder("static towers"), words=words)["stems"] == [tokenise(word, "en")[0] for word in words]
+
+
+def test_every_character_becomes_the_tokens_of_python(folder: Callable[[str], Path], titles: list[str]) -> None:
+    spans = [range(0xD800), range(0xE000, 0x20000, 1), range(0x20000, 0x110000, 997)]
+    numbers = [number for span in spans for number in span]
+    lines = ["".join(f"a{chr(number)}b " for number in numbers[at : at + 64]) for at in range(0, len(numbers), 64)]
+    draw = random.Random(5)
+    mixed = ["".join(map(chr, draw.choices(numbers, k=draw.randint(1, 20)))) for _ in range(2000)]
+    hold(folder("static towers"), [*titles, *HOSTILE, *lines, *mixed])
+
+
+def test_published_catalogues_become_the_tokens_of_python(folder: Callable[[str], Path], published: list[str]) -> None:
+    hold(folder("static towers"), published)
+
+
+def hold(folder: Path, texts: list[str]) -> None:
+    """Hold node's ids of some texts to Python's."""
+    rows = TextTokenizer(folder / "student" / "tokenizer.json").encode(texts)
+    found = in_node(folder, texts=texts)["ids"]
+    wrong = [json.dumps(text) for at, text in enumerate(texts) if found[at] != rows.row(at).tolist()]
+    assert not wrong, wrong[:5]

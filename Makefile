@@ -23,8 +23,8 @@ help: ## list these commands
 
 setup: $(READY) ## make .venv, with all that demo, test and check need
 
-demo: $(READY) ## distil a simulated shop's teacher into students, and report: about five minutes
-	"$(VENV)/bin/shopstill" run recipes/quickstart.yaml $(ARGS)
+demo: $(READY) ## distil a simulated shop's teacher into students, report, and serve them: about six minutes
+	"$(VENV)/bin/shopstill" run recipes/quickstart.yaml --serve $(ARGS)
 
 test: $(READY) ## run the tests
 	@"$(RUN)" -m pytest -m "not bench" $(ARGS)

@@ -45,7 +45,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--help"])
     assert left.value.code == 0
     shown = capsys.readouterr().out
-    for name in ("run", *pipeline.STAGES, "compress", "export", "recipe"):
+    for name in ("run", *pipeline.STAGES, "compress", "export", "serve", "key", "recipe"):
         assert f"\n    {name} " in shown
 
 
@@ -199,3 +199,16 @@ def test_what_cannot_be_compressed_or_exported_is_told_with_the_fix(
     assert cli.main(["export", str(recipe), "fsat"]) == 1
     assert "model 'fsat': did you mean 'fast'? Allowed: exact, fast, teacher" in capsys.readouterr().err
     assert not (recipe.parent / "runs").exists(), "nothing is made for what cannot be done"
+
+
+def test_a_run_ends_with_answers_where_nobody_watches(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", str(recipe), "--serve"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("products in") == 3
+    assert "  1. " in shown
+    assert cli.main(["run", str(recipe), "--serve"]) == 0, "an index of an earlier run is no obstacle"
+
+
+def test_a_student_is_exported_for_a_browser(recipe: Path, tmp_path: Path) -> None:
+    assert cli.main(["export", str(recipe), "fast", "--format", "browser", "--to", str(tmp_path / "page")]) == 0
+    assert (tmp_path / "page" / "index.html").exists()

@@ -6,12 +6,14 @@ made from; a stage whose inputs did not change is not run again, and one that wa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from shopstill.core.artifact import Artifact, check_place
 from shopstill.core.errors import ConfigError, nearest
-from shopstill.pipeline.bundles import Form, ship
-from shopstill.pipeline.chains import Ground, chains, origins
+from shopstill.pipeline.bundles import BUNDLE, Form, bundle_of, ship
+from shopstill.pipeline.chains import Ground, chains, origins, sources
 from shopstill.pipeline.compressed import Compressed, judge, named
 from shopstill.pipeline.compressed import report as compressed_report
 from shopstill.pipeline.flow import Run
@@ -21,7 +23,17 @@ from shopstill.recipe import Recipe
 from shopstill.recipe.check import check
 from shopstill.tasks._contest import TEACHER
 
-__all__ = ["STAGES", "Compressed", "compress", "cross_validate", "export", "findings", "run"]
+__all__ = [
+    "STAGES",
+    "Compressed",
+    "bundles",
+    "compress",
+    "cross_validate",
+    "export",
+    "export_browser",
+    "findings",
+    "run",
+]
 
 STAGES = ("prepare", "teach", "label", "distil", "evaluate", "report")
 
@@ -56,6 +68,20 @@ def run(recipe: Recipe, until: str = "report") -> list[Artifact]:
     if "report" in wanted:
         made.append(report(flow, made))
     return made
+
+
+def bundles(recipe: Recipe, made: Sequence[Artifact]) -> dict[str, Path]:
+    """Folders of the bundles of a run's students, in the recipe's order, and of its teacher where that is one model.
+
+    Args:
+        recipe: the run.
+        made: what ``run`` made of it.
+    """
+    flow = Run(recipe)
+    students = {artifact.path.name: artifact for artifact in made if artifact.kind == "student"}
+    found = sources(next(artifact for artifact in made if artifact.kind == "teach"), students)
+    order = sorted(found, key=lambda name: name == TEACHER)
+    return {name: bundle_of(flow, name, *found[name]).path / BUNDLE for name in order}
 
 
 def compress(recipe: Recipe) -> Compressed:
@@ -108,6 +134,33 @@ def export(recipe: Recipe, name: str, folder: Path, form: Form = "onnx") -> Path
     }
     ground = Ground(flow=Run(recipe), shop=made[0], teacher=made[1], labels=made[2])
     return ship(ground.flow, named(list(origins(ground, students).values()), name), made[-1], folder, form)
+
+
+def export_browser(recipe: Recipe, name: str, folder: Path, products: Path | None = None) -> Path:
+    """A student as a folder that searches a catalogue in a tab, with no server.
+
+    Args:
+        recipe: the run; what it lacks is made.
+        name: a student, a chain, or a step.
+        folder: where it will be.
+        products: the catalogue, as ``shopstill serve`` takes it; the run's own shop where None.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigError: there is no model of this name.
+        DataError: the model cannot find products by itself, or the catalogue is faulty.
+        ArtifactError: something else lies in the folder, or what browsers need of others cannot be had.
+    """
+    from shopstill.export.browser import write_browser
+    from shopstill.serve.products import read_products
+
+    check_place(folder)
+    with TemporaryDirectory() as aside:
+        bundle = export(recipe, name, Path(aside) / "bundle")
+        found, _ = read_products(products or run(recipe, "prepare")[0].path)
+        return write_browser(bundle, found, folder)
 
 
 def cross_validate(recipe: Recipe, folds: int) -> list[Artifact]:

@@ -55,7 +55,20 @@ class Made:
 
 
 def bundled(flow: Run, name: str, source: Artifact, model: Path, step: tuple[Made, Step] | None = None) -> Made:
-    """A model's bundle, held to the model's scores on validation pairs, and what the bundle scores as it is served."""
+    """A model's bundle, and what the bundle scores as it is served."""
+
+    def score(draft: Draft) -> None:
+        folder = bundle.path / BUNDLE
+        scores = {part: as_served(flow, folder, flow.catalogue.judged(part)) for part in ("valid", "test")}
+        save_file(scores, draft.folder / _SCORES)
+
+    bundle = bundle_of(flow, name, source, model, step)
+    scores = flow.stages.make(f"scores/{name}", {"task": plain(flow.recipe.task)}, {"bundle": bundle}, score)
+    return Made(name=name, model=model, bundle=bundle, scores=scores, step=step[1] if step else None)
+
+
+def bundle_of(flow: Run, name: str, source: Artifact, model: Path, step: tuple[Made, Step] | None = None) -> Artifact:
+    """The artifact that holds a model's bundle, which scores validation pairs as the model does."""
     lineage = _lineage(name, step, source)
     config = {"name": name, "lineage": lineage}
 
@@ -66,14 +79,7 @@ def bundled(flow: Run, name: str, source: Artifact, model: Path, step: tuple[Mad
         write_bundle(loaded, draft.folder / BUNDLE, about=about, rows=_parity_rows(flow, loaded))
         draft.measurements["lineage"] = lineage
 
-    def score(draft: Draft) -> None:
-        folder = bundle.path / BUNDLE
-        scores = {part: as_served(flow, folder, flow.catalogue.judged(part)) for part in ("valid", "test")}
-        save_file(scores, draft.folder / _SCORES)
-
-    bundle = flow.stages.make(f"bundle/{name}", config, {"model": source}, write)
-    scores = flow.stages.make(f"scores/{name}", {"task": plain(flow.recipe.task)}, {"bundle": bundle}, score)
-    return Made(name=name, model=model, bundle=bundle, scores=scores, step=step[1] if step else None)
+    return flow.stages.make(f"bundle/{name}", config, {"model": source}, write)
 
 
 def as_served(flow: Run, folder: Path, pairs: Pairs) -> np.ndarray:

@@ -52,11 +52,15 @@ class Ground:
 
 def origins(ground: Ground, students: Mapping[str, Artifact]) -> dict[str, Made]:
     """The teacher, where it is one model, and the students, each with its bundle."""
+    found = sources(ground.teacher, students)
+    return {name: bundled(ground.flow, name, made, folder) for name, (made, folder) in found.items()}
+
+
+def sources(teacher: Artifact, students: Mapping[str, Artifact]) -> dict[str, tuple[Artifact, Path]]:
+    """The artifact and the model folder of the teacher, where it is one model, and of the students."""
     folders = {name: (artifact, artifact.path / MODEL) for name, artifact in students.items()}
-    own = teachers.folders(ground.teacher.path)
-    if len(own) == 1:
-        folders = {TEACHER: (ground.teacher, own[0]), **folders}
-    return {name: bundled(ground.flow, name, made, folder) for name, (made, folder) in folders.items()}
+    own = teachers.folders(teacher.path)
+    return {TEACHER: (teacher, own[0]), **folders} if len(own) == 1 else folders
 
 
 def chains(ground: Ground, start: Mapping[str, Made]) -> list[Made]:

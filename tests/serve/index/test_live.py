@@ -20,7 +20,8 @@ from shopstill.serve.bundle.load import load_bundle
 from shopstill.serve.forms import Filters, Product
 from shopstill.serve.index.facets import Wanted
 from shopstill.serve.index.generation import text_of
-from shopstill.serve.index.live import Live, create, current
+from shopstill.serve.index.live import Live, create
+from shopstill.serve.index.place import current
 
 KIND = "static towers, interaction"
 NEW = Product(id="new", title="bright red mug", brand="Zed", price=3.0, category=("Home", "Mugs"))

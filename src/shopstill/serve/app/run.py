@@ -7,6 +7,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -36,6 +37,13 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, state: State, drain_s: float) -> None:
         super().__init__(config)
         self._state, self._drain_s = state, drain_s
+        self.ready: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and say so."""
+        await super().startup(sockets)
+        if self.ready is not None and self.started:
+            self.ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal: the first begins the end, the second ends the draining, a third waits for nothing.
@@ -68,7 +76,7 @@ def serve(engine: Engine, settings: Settings, ready: Callable[[str], None] | Non
     try:
         server, listening = prepared(engine, settings)
         if ready is not None:
-            ready(address(listening))
+            server.ready = partial(ready, address(listening))
         server.run(sockets=[listening])
     finally:
         engine.close()

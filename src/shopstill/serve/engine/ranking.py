@@ -15,7 +15,7 @@ from shopstill.serve.index.ready import Ready
 RERANKED = 100
 """Candidates that the model scores, where there is time."""
 
-WEIGHT = 0.5
+WEIGHT = 1.0
 """How much the model's ranks count beside the legs', found as ``legs.WEIGHTS`` was."""
 
 _FIRST = 8

@@ -7,9 +7,6 @@ hold is a ``Snapshot`` that never changes; a change, a model or a new generation
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -17,7 +14,6 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 
@@ -29,11 +25,21 @@ from shopstill.serve.index.catalogue import Catalogue
 from shopstill.serve.index.documents import form
 from shopstill.serve.index.facets import Columns
 from shopstill.serve.index.generation import WORDS, Generation, open_generation, text_of
-from shopstill.serve.index.journal import Journal, Record, records, sync_folder
+from shopstill.serve.index.journal import Journal, Record, records
+from shopstill.serve.index.place import (
+    FIRST,
+    current,
+    drop,
+    exists,
+    following,
+    hold,
+    journal_of,
+    live_of,
+    point,
+    sweep,
+)
 from shopstill.serve.index.ready import Ready
 from shopstill.serve.index.words import Words, Writer, copied
-
-_CURRENT, _FIRST, _LIVE, _LOCK = "CURRENT", "generation-000001", ".live", "LOCK"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +63,13 @@ class Live:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         name = current(folder)
-        self._held = _hold(folder)
+        self._held = hold(folder)
         self._changing = threading.Lock()
         try:
-            _sweep(folder, name)
+            sweep(folder, name)
             found = open_generation(folder / name)
             self._writer, self.now = _started(found)
-            self._journal = Journal(_journal(found.folder))
+            self._journal = Journal(journal_of(found.folder))
         except BaseException:
             self._held.close()
             raise
@@ -100,7 +106,7 @@ class Live:
         It is made in a process of its own, while searches and changes go on here.
         """
         before = self.now
-        folder = self.folder / _next(before.catalogue.generation.name)
+        folder = self.folder / following(before.catalogue.generation.name)
         bundles = [ready.bundle.folder for ready in before.ready.values()]
         _apart(_rebuilt, before.catalogue.generation.folder, before.catalogue.number, folder, bundles)
         with self._changing:
@@ -117,8 +123,8 @@ class Live:
     def _replace(self, found: Generation, upto: int) -> None:
         """Take up a new generation, and what was changed while it was made."""
         old = self.now
-        _journal(found.folder).unlink(missing_ok=True)
-        journal = Journal(_journal(found.folder))
+        journal_of(found.folder).unlink(missing_ok=True)
+        journal = Journal(journal_of(found.folder))
         for record in records(self._journal.path):
             if record["number"] > upto:
                 journal.append(record)
@@ -128,12 +134,12 @@ class Live:
             if not found.prepared(one.bundle):
                 made.prepare(found.folder, one.bundle.folder)
         ready = {name: _ready(catalogue.catalogue, one.bundle) for name, one in old.ready.items()}
-        _point(self.folder, found.name)
+        point(self.folder, found.name)
         self._writer.close()
         self._journal.close()
         self._writer, self._journal = writer, journal
         self.now = replace(catalogue, ready=ready)
-        _drop(old.catalogue.generation.folder)
+        drop(old.catalogue.generation.folder)
 
 
 def create(folder: Path, products: Iterable[Product], bundles: Iterable[Path], total: int) -> None:
@@ -143,28 +149,16 @@ def create(folder: Path, products: Iterable[Product], bundles: Iterable[Path], t
         ArtifactError: there is an index already.
         DataError: two products have the same id.
     """
-    if (folder / _CURRENT).exists():
+    if exists(folder):
         raise ArtifactError(f"{folder}: there is an index already; open it, or remove the folder")
     folder.mkdir(parents=True, exist_ok=True)
-    made.build(folder / _FIRST, products, bundles, total)
-    _point(folder, _FIRST)
-
-
-def current(folder: Path) -> str:
-    """The name of the generation that an index is at.
-
-    Raises:
-        ArtifactError: there is no index.
-    """
-    try:
-        return (folder / _CURRENT).read_text(encoding="utf-8").strip()
-    except OSError as cause:
-        raise ArtifactError(f"{folder}: no index here ({cause}); make one with shopstill serve --products") from None
+    made.build(folder / FIRST, products, bundles, total)
+    point(folder, FIRST)
 
 
 def _started(found: Generation) -> tuple[Writer, Snapshot]:
     """A generation with every change of its journal, and what changes it further."""
-    live = found.folder.with_name(f"{found.name}{_LIVE}")
+    live = live_of(found.folder)
     copied(found.folder / WORDS, live)
     catalogue = Catalogue(
         generation=found,
@@ -176,7 +170,7 @@ def _started(found: Generation) -> tuple[Writer, Snapshot]:
         number=found.number,
     )
     writer, now = Writer(live), Snapshot(catalogue=catalogue, ready={})
-    for record in records(_journal(found.folder)):
+    for record in records(journal_of(found.folder)):
         put = [form.validate_python(one) for one in record["put"]]
         now = _changed(now, writer, record["number"], put, record["delete"])
     return writer, now
@@ -222,7 +216,7 @@ def _rebuilt(source: Path, upto: int, folder: Path, bundles: Sequence[Path]) -> 
     """Write a new generation of an old one and its journal up to a change; runs in a process of its own."""
     found = open_generation(source)
     last: dict[str, Product | None] = {}
-    for record in records(_journal(source)):
+    for record in records(journal_of(source)):
         if record["number"] <= upto:
             last |= {one["id"]: form.validate_python(one) for one in record["put"]} | dict.fromkeys(record["delete"])
     old = (product for product in found.documents if product.id not in last)
@@ -239,47 +233,3 @@ def _apart(work: Callable[..., object], *given: object) -> None:
 def _plain(product: Product) -> dict[str, object]:
     found: dict[str, object] = form.dump_python(product, mode="json", exclude_defaults=True)
     return found
-
-
-def _journal(generation: Path) -> Path:
-    return generation.with_name(f"{generation.name}.journal")
-
-
-def _next(name: str) -> str:
-    return f"generation-{int(name.rpartition('-')[2]) + 1:06d}"
-
-
-def _point(folder: Path, name: str) -> None:
-    """Say which generation counts, in one step."""
-    aside = folder / f".{_CURRENT}"
-    with open(aside, "w", encoding="utf-8") as handle:
-        handle.write(name + "\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(aside, folder / _CURRENT)
-    sync_folder(folder)
-
-
-def _hold(folder: Path) -> TextIO:
-    """Keep other processes out, for as long as this file is open."""
-    handle = (folder / _LOCK).open("w", encoding="utf-8")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.close()
-        raise ArtifactError(f"{folder}: another process serves this index; stop it, or give this one its own") from None
-    return handle
-
-
-def _sweep(folder: Path, name: str) -> None:
-    """Remove what an interrupted rebuild left."""
-    for path in folder.glob("generation-*"):
-        if path.is_dir() and not path.name.startswith(name):
-            _drop(path)
-
-
-def _drop(generation: Path) -> None:
-    """Remove a generation that no longer counts; who still reads it has its files open."""
-    _journal(generation).unlink(missing_ok=True)
-    for folder in (generation, generation.with_name(f"{generation.name}{_LIVE}")):
-        shutil.rmtree(folder, ignore_errors=True)

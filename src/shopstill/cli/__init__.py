@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shopstill import __version__
+from shopstill.cli import serving
 from shopstill.core.errors import ShopstillError, require
 
 if TYPE_CHECKING:
@@ -43,8 +44,14 @@ def parser() -> argparse.ArgumentParser:
         _add_set(one)
         if name == "run":
             one.add_argument("--folds", type=int, metavar="K", help="cross-validate: run on K folds, judged as one")
+            one.add_argument(
+                "--serve",
+                action=argparse.BooleanOptionalAction,
+                help="serve a page of the shop and its models afterwards, until Ctrl-C (on a terminal)",
+            )
         one.add_argument("-q", "--quiet", action="store_true", help="warnings and the result only")
     _add_compression(commands)
+    serving.add(commands)
     recipe = commands.add_parser("recipe", help="check a recipe, or print the schema", description="Work on recipes.")
     kinds = recipe.add_subparsers(dest="what", required=True, metavar="WHAT")
     check = kinds.add_parser("check", help="name every fault in a recipe", description="Name every fault in a recipe.")
@@ -101,10 +108,12 @@ def _add_compression(commands: argparse._SubParsersAction[argparse.ArgumentParse
     ship.add_argument("--to", type=Path, metavar="FOLDER", help="where it will be (default: bundles/RECIPE/MODEL)")
     ship.add_argument(
         "--format",
-        choices=("onnx", "hf", "executorch"),
+        choices=("onnx", "hf", "executorch", "browser"),
         default="onnx",
-        help="onnx: a bundle; hf: for transformers or sentence-transformers; executorch: for phones",
+        help="onnx: a bundle; hf: for transformers or sentence-transformers; executorch: for phones; "
+        "browser: a page that searches its catalogue in a tab, with no server",
     )
+    ship.add_argument("--products", type=Path, help="catalogue of a browser's page (default: the run's shop)")
 
 
 def _add_set(to: argparse.ArgumentParser) -> None:
@@ -129,6 +138,10 @@ def _run(options: argparse.Namespace) -> None:
     if made[-1].kind in ("evaluate", "report"):
         _show(made)
     sys.stdout.write(f"{made[-1].kind}: {made[-1].path}\n")
+    if getattr(options, "serve", None):
+        from shopstill.cli import showcase
+
+        showcase.show(wanted, made)
 
 
 def _compress(options: argparse.Namespace) -> None:
@@ -152,7 +165,11 @@ def _export(options: argparse.Namespace) -> None:
 
     wanted = recipe.read(options.recipe, options.set)
     folder = options.to or Path("bundles") / wanted.name / options.model.replace("/", "-")
-    sys.stdout.write(f"{options.model}: {pipeline.export(wanted, options.model, folder, options.format)}\n")
+    if options.format == "browser":
+        folder = pipeline.export_browser(wanted, options.model, folder, options.products)
+    else:
+        folder = pipeline.export(wanted, options.model, folder, options.format)
+    sys.stdout.write(f"{options.model}: {folder}\n")
 
 
 def _show(made: Sequence[Artifact]) -> None:

@@ -73,10 +73,9 @@ def _quantized(source: Path, folder: Path) -> Path:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     shutil.copytree(source, folder)
-    graph = onnx.load(source / "pair.onnx")
-    # Shapes of what lies between are left to the tool, whose own inference then has the last word.
-    del graph.graph.value_info[:]
-    quantize_dynamic(graph, folder / "pair.onnx", per_channel=True, weight_type=QuantType.QInt8)
+    quantize_dynamic(
+        onnx.load(source / "pair.onnx"), folder / "pair.onnx", per_channel=True, weight_type=QuantType.QInt8
+    )
     others = [path for path in folder.glob("*.onnx") if path.name != "pair.onnx"]
     if not others:
         (folder / form.WEIGHTS).unlink()

@@ -43,7 +43,6 @@ def test_light_parts_load_without_torch(part: str) -> None:
     assert not loaded(f"shopstill.{part}") & HEAVY
 
 
-@pytest.mark.skipif(not (PACKAGE / "cli.py").exists(), reason="there is no command line yet")
 def test_the_command_line_answers_without_torch() -> None:
     assert not loaded("shopstill.cli") & HEAVY
 

@@ -46,7 +46,7 @@ def mapped(path: Path) -> dict[str, np.ndarray]:
         with open(path, "rb") as handle:
             (length,) = struct.unpack("<Q", handle.read(8))
             header = json.loads(handle.read(length))
-        whole = np.memmap(path, np.uint8, "r")
+        whole = np.asarray(np.memmap(path, np.uint8, "r"))
         return {name: _array(whole[8 + length :], about) for name, about in header.items() if name != "__metadata__"}
     except (OSError, ValueError, KeyError, struct.error, MemoryError, OverflowError) as cause:
         raise ArtifactError(f"{path}: not a whole safetensors file ({cause}); write it again") from None

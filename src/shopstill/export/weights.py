@@ -58,7 +58,10 @@ def write_graphs(folder: Path, models: Mapping[str, Any], prefixes: Mapping[str,
         )
     for graph, model in models.items():
         _forget(model.graph)
-        ir.save(model, folder / f"{graph}.onnx")
+        written = ir.to_proto(model)
+        # Shapes of what lies between are not always those that other tools infer, which then refuse the graph.
+        del written.graph.value_info[:]
+        (folder / f"{graph}.onnx").write_bytes(written.SerializeToString())
 
 
 def _forget(graph: Any) -> None:

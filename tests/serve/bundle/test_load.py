@@ -17,7 +17,6 @@ import shopstill
 from shopstill.core.errors import ArtifactError, DataError
 from shopstill.export.parity import HOSTILE
 from shopstill.models.build import TextModel
-from shopstill.serve.bundle import stored
 from shopstill.serve.bundle.cross import pieces
 from shopstill.serve.bundle.load import load_bundle
 from shopstill.serve.bundle.manifest import _digest
@@ -78,10 +77,9 @@ def test_product_vectors_may_be_kept_by_a_codec(kind: str, written: Written, tmp
         bundle = load_bundle(folder)
         here = bundle.ahead(PRODUCTS)
         off[codec] = np.abs(here.score("red mug", rows) - plain).max()
-        stored.write(tmp_path / codec, list("abcdef"), here.parts)
-        assert bundle._towers is not None
-        brought = stored.read_towers(tmp_path / codec, bundle._towers, bundle.manifest.vectors)
-        np.testing.assert_array_equal(brought.score("red mug", rows), here.parts[-1].score("red mug", rows))
+        here.write(tmp_path / codec)
+        brought = bundle.read_ahead(tmp_path / codec)
+        np.testing.assert_array_equal(brought.score("red mug", rows), here.score("red mug", rows))
         assert bundle.ahead([]).score("mug", []).shape == (0,)
     assert 0 < off["float16"] < off["int8"] < off["binary"]
     assert off["int8"] < 0.1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -211,6 +212,17 @@ def test_a_swap_under_load_fails_no_search(engine: Engine, bundles: Bundles) -> 
     assert not faults
     assert {first, "joint"} == set(answered)
     assert engine.facts()["generation"] == "generation-000002"
+
+
+def test_after_many_changes_a_new_generation_takes_over(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shopstill.serve.engine.engine.REBUILT_AT", 30)
+    monkeypatch.setattr("shopstill.serve.engine.engine.REBUILT_SHARE", 10_000)
+    engine.put(MUGS)
+    until = time.monotonic() + 60
+    while engine.facts()["generation"] == "generation-000001" and time.monotonic() < until:
+        time.sleep(0.05)
+    assert engine.facts()["pending"] == 0
+    assert "mug1" in ids(engine, query="bright red mug 1 ml")
 
 
 def test_a_tampered_bundle_is_refused_and_changes_nothing(engine: Engine, bundles: Bundles, tmp_path: Path) -> None:

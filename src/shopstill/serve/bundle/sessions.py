@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,14 @@ from shopstill.serve.bundle.manifest import GraphInfo
 _SLOWER = ["SkipLayerNormFusion", "MatMulAddFusion"]
 """Sum and norm in one operator are six times as slow as the two of them (onnxruntime 1.31, AVX2). Product and sum are
 joined before int8 is looked for, and hide it: such a layer is then computed in float32 after all."""
+
+
+def runtime() -> Any:
+    """onnxruntime, which is told before it is loaded to tell nobody outside that it runs."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime
 
 
 class Sessions:
@@ -45,8 +54,7 @@ class Sessions:
         return dict(zip(self._graphs[name].outputs, self._load(name, optimise=False).run(None, {}), strict=True))
 
     def _load(self, name: str, *, optimise: bool) -> Any:
-        import onnxruntime as ort
-
+        ort = runtime()
         options = ort.SessionOptions()
         # One thread a session: several then answer as many requests at once, and no busy neighbour stalls a barrier.
         options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Iterable, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from shopstill.core.errors import DataError
+from shopstill.core.errors import DataError, ShopstillError
 from shopstill.data.text import normalise
 from shopstill.serve.bundle.manifest import read
 from shopstill.serve.engine.compare import compare
@@ -38,7 +41,12 @@ from shopstill.serve.index.catalogue import Catalogue
 from shopstill.serve.index.live import Live, Snapshot
 from shopstill.serve.index.ready import Ready
 
+log = logging.getLogger(__name__)
+
 Side = Literal["query", "product"]
+
+REBUILT_AT, REBUILT_SHARE = 20_000, 5
+"""Changed products at which a new generation is made: at least so many, and at least one in so many of all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +64,7 @@ class Engine:
     def __init__(self, index: Live, models: Models, shadow: Shadow | None = None) -> None:
         self._live, self._models, self._shadow = index, models, shadow
         self._recent: Recent[Ranking] = Recent()
+        self._rebuilding = threading.Lock()
 
     @classmethod
     def open(cls, index: Path, bundle: Path, *, threads: int = 1, shadow: Shadowing | None = None) -> Engine:
@@ -171,15 +180,18 @@ class Engine:
 
     def put(self, products: Sequence[Product]) -> Changed:
         """Add products, in place of those with their ids; on the disk and searchable on return."""
-        return self._live.change(put=products)
+        return self.change(products, ())
 
     def delete(self, ids: Sequence[str]) -> Changed:
         """Take products out; ids that are not there change nothing."""
-        return self._live.change(delete=ids)
+        return self.change((), ids)
 
     def change(self, put: Sequence[Product], delete: Sequence[str]) -> Changed:
-        """Both in one step."""
-        return self._live.change(put=put, delete=delete)
+        """Both in one step. Where much was changed, a new generation is begun, and the journal with it."""
+        done, catalogue = self._live.change(put=put, delete=delete), self._live.now.catalogue
+        if catalogue.pending >= max(REBUILT_AT, len(catalogue) // REBUILT_SHARE):
+            self._rebuild_soon()
+        return done
 
     def models(self) -> list[ModelState]:
         """All loaded models."""
@@ -204,6 +216,21 @@ class Engine:
     def rebuild(self) -> str:
         """A new generation of the index from all changes, put in place in one step; its name. Slow."""
         return self._live.rebuild()
+
+    def _rebuild_soon(self) -> None:
+        """Rebuild in the background, unless that is being done."""
+        if not self._rebuilding.acquire(blocking=False):
+            return
+
+        def rebuild() -> None:
+            try:
+                log.info("%s: in place", self._live.rebuild())
+            except (ShopstillError, OSError, BrokenExecutor) as cause:
+                log.warning("the index was not rebuilt, and stays as it is: %s", cause)
+            finally:
+                self._rebuilding.release()
+
+        threading.Thread(target=rebuild, name="shopstill-rebuild", daemon=True).start()
 
     def facts(self) -> dict[str, Any]:
         """How large the index is, and what answers."""

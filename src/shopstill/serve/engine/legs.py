@@ -29,6 +29,26 @@ _COMPARED = 5_000
 _WIDER = 10
 
 
+class Places:
+    """Ranks in several orders, looked up by row.
+
+    Args:
+        orders: rows, best first, and their scores, by name.
+    """
+
+    def __init__(self, orders: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+        self._orders = orders
+        self._rank = {name: {row: at for at, row in enumerate(rows.tolist())} for name, (rows, _) in orders.items()}
+
+    def of(self, row: int) -> dict[str, Place]:
+        """Where each order has a product."""
+        return {
+            name: Place(rank=at + 1, score=float(self._orders[name][1][at]))
+            for name, rank in self._rank.items()
+            if (at := rank.get(row)) is not None
+        }
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pool:
     """What was found: rows best first, the fused score of each, and each leg's rows and scores."""
@@ -36,14 +56,6 @@ class Pool:
     rows: np.ndarray
     scores: np.ndarray
     legs: Mapping[str, tuple[np.ndarray, np.ndarray]]
-
-    def places(self) -> dict[int, dict[str, Place]]:
-        """By row: where each leg put it."""
-        found: dict[int, dict[str, Place]] = {}
-        for leg, (rows, scores) in self.legs.items():
-            for at, (row, score) in enumerate(zip(rows.tolist(), scores.tolist(), strict=True)):
-                found.setdefault(row, {})[leg] = Place(rank=at + 1, score=score)
-        return found
 
 
 def dense(catalogue: Catalogue, model: Ready, query: str, wanted: Wanted) -> tuple[np.ndarray, np.ndarray]:

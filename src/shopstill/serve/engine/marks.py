@@ -10,6 +10,7 @@ from typing import NamedTuple
 from shopstill.data.text import tokenise
 
 _HAN = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
+_PLAIN = re.compile(r"[A-Za-z0-9]+(?:[./'-][A-Za-z0-9]+)*")
 _WORD = re.compile(rf"[{_HAN}]+|(?:(?![{_HAN}])[^\W_])+(?:[./'’-](?:(?![{_HAN}])[^\W_])+)*")
 _HAN_RUN = re.compile(f"[{_HAN}]+")
 
@@ -28,6 +29,8 @@ def words(text: str) -> list[Word]:
     >>> [word.text for word in words("Stainless-steel kettle 1.5L 不锈钢水壶")]
     ['Stainless-steel', 'kettle', '1.5L', '不锈钢', '水壶']
     """
+    if text.isascii():
+        return [Word(match[0], match.start(), match.end()) for match in _PLAIN.finditer(text)]
     found: list[Word] = []
     for match in _WORD.finditer(text):
         start = match.start()
@@ -46,9 +49,15 @@ def marks(text: str, asked: Set[str], prefix: str = "") -> list[tuple[int, int]]
     """
     return [
         (word.start, word.stop)
-        for word in words(text)
-        if not asked.isdisjoint(_tokens(word.text)) or (prefix and word.text.casefold().startswith(prefix))
+        for word, tokens in _read(text)
+        if not asked.isdisjoint(tokens) or (prefix and word.text.casefold().startswith(prefix))
     ]
+
+
+@lru_cache(1 << 14)
+def _read(text: str) -> list[tuple[Word, tuple[str, ...]]]:
+    """The words of a title, which is shown again and again, with the tokens of each."""
+    return [(word, _tokens(word.text)) for word in words(text)]
 
 
 @lru_cache(1 << 15)

@@ -13,18 +13,20 @@ from pydantic import TypeAdapter
 
 from shopstill.data.text import fold, normalise, tokenise
 from shopstill.serve.engine.counting import Counting
-from shopstill.serve.engine.legs import LEXICAL, Pool, dense, fuse, reciprocal
+from shopstill.serve.engine.legs import LEXICAL, Places, Pool, dense, fuse, reciprocal
 from shopstill.serve.engine.marks import marks
 from shopstill.serve.engine.ranking import RERANKED, WEIGHT, Pace, scored
 from shopstill.serve.engine.recent import Recent
 from shopstill.serve.engine.spelling import corrected
-from shopstill.serve.forms import DEPTH, LONGEST, Answer, Filters, Hit, Place, Search
+from shopstill.serve.forms import DEPTH, LONGEST, Answer, Filters, Hit, Search
 from shopstill.serve.index.catalogue import Catalogue
 from shopstill.serve.index.facets import Wanted
 from shopstill.serve.index.ready import Ready
 from shopstill.serve.index.words import Matched
 
 form = TypeAdapter(Filters)
+
+_NOTHING = (np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 _FEW = 3
 """Products that most of a query's words must bring; else any of its words will do."""
@@ -58,7 +60,7 @@ class Ranking:
         pool: what the legs found.
         rows: in their final order.
         scores: of the same rows.
-        judged: where the model put what it scored, by row.
+        judged: rows that the model scored, best first, and its scores.
         total: products that match.
         complete: whether the budget was enough.
     """
@@ -66,7 +68,7 @@ class Ranking:
     pool: Pool
     rows: np.ndarray
     scores: np.ndarray
-    judged: dict[int, Place]
+    judged: tuple[np.ndarray, np.ndarray]
     total: int
     complete: bool = True
 
@@ -106,7 +108,7 @@ def search(catalogue: Catalogue, served: Served, asked: Search) -> Answer:
         spelling=better,
         corrected=better is not None,
         complete=ranking.complete,
-        reranked=len(ranking.judged),
+        reranked=len(ranking.judged[0]),
         took_ms=clock.ms,
         stages_ms=clock.stages,
         model=served.name,
@@ -156,7 +158,7 @@ def _ranking(catalogue: Catalogue, model: Ready, pace: Pace, asked: Search, cloc
     total = matched.total + len(_beside(pool)) if "lexical" in asked.legs else len(pool.rows)
     rows, scores = pool.rows.copy(), pool.scores.copy()
     if not (asked.rerank and asked.query and len(pool.rows)):
-        return Ranking(pool=pool, rows=rows, scores=scores, judged={}, total=total)
+        return Ranking(pool=pool, rows=rows, scores=scores, judged=_NOTHING, total=total)
     with clock.stage("rerank"):
         best = pool.rows[:RERANKED]
         judged_N = scored(model, pace, asked.query, best, clock.start + asked.budget_ms / 1e3)
@@ -164,12 +166,11 @@ def _ranking(catalogue: Catalogue, model: Ready, pace: Pace, asked: Search, cloc
         scores[order] += WEIGHT * reciprocal(count)
         front = np.argsort(-scores[:count], kind="stable")
         rows[:count], scores[:count] = rows[front], scores[front]
-    places = {int(best[at]): Place(rank=rank + 1, score=float(judged_N[at])) for rank, at in enumerate(order.tolist())}
     return Ranking(
         pool=pool,
         rows=rows,
         scores=scores,
-        judged=places,
+        judged=(best[order], judged_N[order]),
         total=total,
         complete=count == len(best),
     )
@@ -189,7 +190,7 @@ def _matched(catalogue: Catalogue, asked: Search, wanted: Wanted, clock: Clock) 
 def _by_price(catalogue: Catalogue, asked: Search, clock: Clock) -> Ranking:
     found = _matched(catalogue, asked, Wanted.of(asked.filters, catalogue.values), clock)
     pool = Pool(rows=found.rows, scores=found.scores, legs={})
-    return Ranking(pool=pool, rows=found.rows, scores=found.scores, judged={}, total=found.total)
+    return Ranking(pool=pool, rows=found.rows, scores=found.scores, judged=_NOTHING, total=found.total)
 
 
 def _beside(pool: Pool) -> np.ndarray:
@@ -200,18 +201,15 @@ def _beside(pool: Pool) -> np.ndarray:
 
 
 def _hits(catalogue: Catalogue, asked: Search, ranking: Ranking) -> list[Hit]:
-    places, tokens = ranking.pool.places(), set(tokenise(asked.query))
-    fused = {row: at for at, row in enumerate(ranking.pool.rows.tolist())}
+    pool, tokens = ranking.pool, set(tokenise(asked.query))
+    judged = {"fused": (pool.rows, pool.scores), "model": ranking.judged} if len(ranking.judged[0]) else {}
+    places = Places({**pool.legs, **judged})
     last = fold(asked.query).split()[-1:] if asked.prefix else []
     hits = []
     page = range(asked.offset, min(asked.offset + asked.limit, len(ranking.rows), DEPTH))
     for at in page:
         row = int(ranking.rows[at])
         product = catalogue.product(row)
-        found_by = dict(places.get(row, {}))
-        if row in ranking.judged:
-            found_by["fused"] = Place(rank=fused[row] + 1, score=float(ranking.pool.scores[fused[row]]))
-            found_by["model"] = ranking.judged[row]
         score = float(ranking.scores[at])
         hits.append(
             Hit(
@@ -219,7 +217,7 @@ def _hits(catalogue: Catalogue, asked: Search, ranking: Ranking) -> list[Hit]:
                 product=product,
                 score=0.0 if math.isnan(score) else score,
                 marks=marks(product.title, tokens, last[0] if last else ""),
-                found_by=found_by,
+                found_by=places.of(row),
             )
         )
     return hits

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from rapidfuzz.distance import OSA
 
 from shopstill.data.text import fold, tokenise
@@ -9,7 +11,8 @@ from shopstill.serve.engine.marks import words
 from shopstill.serve.index.catalogue import Catalogue
 
 _SHORTEST, _LONG = 4, 8
-_LOOKED_AT = 64
+_LOOKED_AT = 32
+_KEPT = 1 << 14
 
 
 def corrected(catalogue: Catalogue, text: str, *, prefix: bool = False) -> str | None:
@@ -34,6 +37,15 @@ def corrected(catalogue: Catalogue, text: str, *, prefix: bool = False) -> str |
 
 
 def _better(catalogue: Catalogue, word: str, *, unfinished: bool) -> str | None:
+    known = catalogue.words.spelled
+    if (word, unfinished) not in known:
+        if len(known) >= _KEPT:
+            known.clear()
+        known[word, unfinished] = _found(catalogue, word, unfinished=unfinished)
+    return known.get((word, unfinished))
+
+
+def _found(catalogue: Catalogue, word: str, *, unfinished: bool) -> str | None:
     form = fold(word)
     if len(form) < _SHORTEST or not form.isalpha() or not form.isascii() or catalogue.words.known(form):
         return None
@@ -43,9 +55,14 @@ def _better(catalogue: Catalogue, word: str, *, unfinished: bool) -> str | None:
     near: set[str] = set()
     for row in catalogue.words.near(form, most, _LOOKED_AT):
         product = catalogue.product(int(row))
-        near.update(tokenise(f"{product.title} {product.brand or ''}", stemmed=False))
+        near.update(_forms(f"{product.title} {product.brand or ''}"))
     close = [(distance, -catalogue.words.known(one), one) for one in near if (distance := _apart(form, one)) <= most]
     return min(close)[2] if close else None
+
+
+@lru_cache(1 << 14)
+def _forms(text: str) -> list[str]:
+    return tokenise(text, stemmed=False)
 
 
 def _apart(one: str, other: str) -> int:

@@ -30,11 +30,12 @@ class Documents:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._start_N = np.load(folder / _STARTS, mmap_mode="r")
-        self._key_N = np.load(folder / _KEYS, mmap_mode="r")
-        self._row_N = np.load(folder / _ROWS, mmap_mode="r")
+        # As plain arrays: numpy's own class for mapped ones costs more at each look than the look itself.
+        self._start_N, self._key_N, self._row_N = (
+            np.asarray(np.load(folder / name, mmap_mode="r")) for name in (_STARTS, _KEYS, _ROWS)
+        )
         path = folder / _LINES
-        self._lines = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
+        self._lines = np.asarray(np.memmap(path, np.uint8, "r")) if path.stat().st_size else np.zeros(0, np.uint8)
 
     def __len__(self) -> int:
         return len(self._row_N)

@@ -155,7 +155,7 @@ class Columns:
     @staticmethod
     def load(folder: Path) -> Columns:
         """Map what ``save`` wrote into memory."""
-        return Columns(*(np.load(folder / name, mmap_mode="r") for name in (_STARTS, _CODES, _PRICES)))
+        return Columns(*(np.asarray(np.load(folder / name, mmap_mode="r")) for name in (_STARTS, _CODES, _PRICES)))
 
 
 def save_values(values: Values, folder: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from shopstill.data.vectors import Vectors
+from shopstill.serve.bundle.sessions import runtime
 
 EXACT = 50_000
 """Products up to which all of them are compared."""
@@ -38,9 +39,7 @@ class Nearest:
         """With the graph that ``build`` wrote, if it wrote one."""
         if not (folder / _GRAPH).exists():
             return Nearest(vectors_PD)
-        from usearch.index import Index
-
-        return Nearest(vectors_PD, Index.restore(str(folder / _GRAPH), view=True))
+        return Nearest(vectors_PD, _usearch().Index.restore(str(folder / _GRAPH), view=True))
 
     @property
     def exact(self) -> bool:
@@ -82,14 +81,20 @@ def best(rows: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.n
     return rows[order], scores[order]
 
 
+def _usearch() -> Any:
+    # In a process that loads usearch first, onnxruntime 1.31 ends with a segmentation fault.
+    runtime()
+    import usearch.index
+
+    return usearch.index
+
+
 def build(vectors_PD: np.ndarray | Vectors, folder: Path, exact: int = EXACT) -> None:
     """Write a graph over vectors, where there are more than ``exact``."""
     if len(vectors_PD) <= exact:
         return
-    from usearch.index import Index
-
     width = vectors_PD.shape[1] if isinstance(vectors_PD, np.ndarray) else vectors_PD.width
-    graph = Index(
+    graph = _usearch().Index(
         ndim=width,
         metric="cos",
         dtype="i8",

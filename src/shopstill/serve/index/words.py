@@ -54,6 +54,9 @@ class Words:
 
     Args:
         folder: where it lies.
+
+    Attributes:
+        spelled: what a better spelling of a word was found to be, as long as no product changes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -61,6 +64,7 @@ class Words:
         self._index = _prepared(tantivy.Index.open(str(folder)))
         self._index.reload()
         self._searcher = self._index.searcher()
+        self.spelled: dict[tuple[str, bool], str | None] = {}
 
     def renewed(self) -> Words:
         """The index with all changes that were committed."""

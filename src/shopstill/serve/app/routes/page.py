@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastapi import Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from shopstill.serve.app.openapi import router
 from shopstill.serve.app.pages import Pages
@@ -15,6 +15,12 @@ routes = router("page")
 async def index(request: Request) -> Response:
     """The search page."""
     return pages(request).answer(request, "index.html")
+
+
+@routes.api_route("/lab", methods=["GET", "HEAD"], include_in_schema=False)
+async def lab(request: Request) -> Response:
+    """The page for engineers, where its parts lie beside it."""
+    return RedirectResponse("/static/lab.html", status_code=308)
 
 
 @routes.api_route("/static/{name:anything}", methods=["GET", "HEAD"], include_in_schema=False)

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from tests.serve.app.conftest import Memory
 
+from shopstill.core.hardware import cores
+
 CHANGES = ["PUT /products/9", "DELETE /products/0", "POST /products", "POST /models", "POST /models/rollback"]
 CHANGES += ["POST /models/one/activate", "DELETE /models/one"]
 LINES = {"content-type": "application/x-ndjson"}
@@ -201,7 +203,7 @@ def test_the_lab_tells_what_the_server_does(client: Any) -> None:
     assert said["now"]["statuses"]["200"] >= 5
     assert said["facts"]["products"] == 4
     assert said["disagreement"]["model"] == "two"
-    assert said["lanes"]["search"]["workers"] == 2
+    assert said["lanes"]["search"]["workers"] == cores()
     assert not said["report"]
 
 

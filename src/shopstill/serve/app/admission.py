@@ -19,7 +19,7 @@ T = TypeVar("T")
 _FIRST_MS = 2.0
 _LEARN = 0.1
 _MOST_AT_ONCE = 5
-_OWN, _HOPE = 2, 4
+_OWN, _HOPE = 1, 4
 _MOST_WAITING = 10_000
 
 Gone = Callable[[], Awaitable[bool]]
@@ -39,7 +39,7 @@ class Lane:
     """Threads that work on one kind of request, and a queue before them whose wait is bounded.
 
     What a piece of work will take is the moving average of its kind. A request is refused at once where the work before
-    it, shared among the workers, will take longer than ``wait_s`` and than twice its own work: so what is answered
+    it, shared among the workers, will take longer than ``wait_s`` and than its own work: so what is answered
     keeps its latency. Where that was too hopeful, it is refused after four times as long.
 
     Args:

@@ -25,9 +25,9 @@ class Settings:
         port: port to listen on; 0 for any that is free.
         hosts: names under which the server is asked for, beside ``host``; ``*`` for any name.
         origins: other origins whose pages may ask from a browser, such as ``https://shop.example``.
-        workers: searches that run at once.
+        workers: searches that run at once; 0 for one a core.
         heavy_workers: rerank, embed, why and compare that run at once, apart from searches.
-        queue_ms: longest expected wait for a worker; who would wait longer, and than twice its own work, is refused.
+        queue_ms: longest expected wait for a worker; who would wait longer, and than its own work, is refused.
         change_queue_s: the same for changes to products and models, one of which runs at a time.
         timeout_s: when a search that still runs is given up on.
         rate: requests a second for each key or client; 0 for no limit.
@@ -58,7 +58,7 @@ class Settings:
     port: int = Field(default=8080, ge=0, le=65_535)
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
-    workers: int = Field(default=2, ge=1, le=64)
+    workers: int = Field(default=0, ge=0, le=64)
     heavy_workers: int = Field(default=1, ge=1, le=64)
     queue_ms: float = Field(default=20, gt=0, le=60_000)
     change_queue_s: Seconds = 30

@@ -9,6 +9,7 @@ from typing import TypeVar
 from fastapi import Request
 
 from shopstill.core.errors import ConfigError
+from shopstill.core.hardware import cores
 from shopstill.serve.app.admission import Lane
 from shopstill.serve.app.errors import Refusal, unread
 from shopstill.serve.app.keys import Key, Keys, Scope
@@ -43,7 +44,7 @@ class State:
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self.engine, self.settings = engine, settings
         wait, limit, patient = settings.queue_ms / 1000, settings.timeout_s, settings.change_queue_s
-        self.searches = Lane("search", settings.workers, wait, limit)
+        self.searches = Lane("search", settings.workers or cores(), wait, limit)
         self.heavy = Lane("heavy", settings.heavy_workers, max(wait, 1.0), limit)
         # A change that has begun is waited for, however long it takes: else nobody knows whether it was made.
         self.products, self.models = Lane("products", 1, patient), Lane("models", 1, patient)

@@ -18,7 +18,7 @@ Side = tuple[str, Ready]
 
 def compare(catalogue: Catalogue, query: str, sides: tuple[Side, Side], limit: int) -> Comparison:
     """What the first model's legs find, in the order of both."""
-    pool, _ = pool_of(catalogue, sides[0][1], Search(query=query), Clock())
+    pool, _, _ = pool_of(catalogue, sides[0][1], Search(query=query), Clock())
     rows = pool.rows[:RERANKED]
     one, other = (_scored(model, query, rows) for _, model in sides)
     ranked = [

@@ -18,7 +18,7 @@ from shopstill.serve.engine.marks import marks
 from shopstill.serve.engine.ranking import RERANKED, WEIGHT, Pace, scored
 from shopstill.serve.engine.recent import Recent
 from shopstill.serve.engine.spelling import corrected
-from shopstill.serve.forms import DEPTH, LONGEST, Answer, Filters, Hit, Search
+from shopstill.serve.forms import DEPTH, LONGEST, Answer, Facet, Filters, Hit, Search
 from shopstill.serve.index.catalogue import Catalogue
 from shopstill.serve.index.facets import Wanted
 from shopstill.serve.index.ready import Ready
@@ -63,6 +63,7 @@ class Ranking:
         judged: rows that the model scored, best first, and its scores.
         total: products that match.
         complete: whether the budget was enough.
+        few: whether next to nothing has most of the words.
     """
 
     pool: Pool
@@ -71,6 +72,7 @@ class Ranking:
     judged: tuple[np.ndarray, np.ndarray]
     total: int
     complete: bool = True
+    few: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,21 +89,22 @@ def search(catalogue: Catalogue, served: Served, asked: Search) -> Answer:
     """Answer a search on one model."""
     clock = Clock()
     # Spelling a ligature out may make a text longer.
-    asked = replace(asked, query=normalise(asked.query)[:LONGEST])
+    typed = normalise(asked.query)[:LONGEST]
+    asked = replace(asked, query=typed)
+    ranking = _ranked(catalogue, served, asked, clock)
     better = None
-    if asked.query:
+    if asked.query and ranking.few:
+        # Words that no product has find nothing: what is nearest to them is searched for in their place.
         with clock.stage("spelling"):
             better = corrected(catalogue, asked.query, prefix=asked.prefix)
-    # A word that no product has can match nothing: what is nearest to it is searched for in its place.
-    meant = replace(asked, query=better) if better else asked
-    ranking = _ranked(catalogue, served, meant, clock)
+        asked = replace(asked, query=better) if better else asked
+        ranking = _ranked(catalogue, served, asked, clock) if better else ranking
     with clock.stage("facets"):
-        beside = ranking.rows if not meant.query else _beside(ranking.pool)
-        found = Counting(catalogue, meant.query, meant.filters, beside).facets(meant.facets) if meant.facets else []
+        found = _counted(catalogue, asked, ranking) if asked.facets else []
     with clock.stage("documents"):
-        hits = _hits(catalogue, meant, ranking)
+        hits = _hits(catalogue, asked, ranking)
     return Answer(
-        query=asked.query,
+        query=typed,
         total=ranking.total,
         hits=hits,
         facets=found,
@@ -116,17 +119,17 @@ def search(catalogue: Catalogue, served: Served, asked: Search) -> Answer:
     )
 
 
-def pool_of(catalogue: Catalogue, model: Ready, asked: Search, clock: Clock) -> tuple[Pool, Matched]:
-    """What both legs find, fused, and what the lexical one matched in all."""
-    wanted = Wanted.of(asked.filters, catalogue.values)
-    matched, legs = _matched(catalogue, asked, wanted, clock), {}
+def pool_of(catalogue: Catalogue, model: Ready, asked: Search, clock: Clock) -> tuple[Pool, Matched, bool]:
+    """What both legs find, fused; what the lexical one matched in all; and whether next to nothing has most words."""
+    wanted, legs = Wanted.of(asked.filters, catalogue.values), {}
+    matched, few = _matched(catalogue, asked, wanted, clock)
     if "lexical" in asked.legs:
         legs["lexical"] = (matched.rows[:LEXICAL], matched.scores[:LEXICAL])
     if "dense" in asked.legs and asked.query and model.near is not None:
         with clock.stage("dense"):
             legs["dense"] = dense(catalogue, model, asked.query, wanted)
     with clock.stage("fuse"):
-        return fuse(legs), matched
+        return fuse(legs), matched, few
 
 
 def _ranked(catalogue: Catalogue, served: Served, asked: Search, clock: Clock) -> Ranking:
@@ -147,18 +150,19 @@ def _ranked(catalogue: Catalogue, served: Served, asked: Search, clock: Clock) -
 def _deepened(catalogue: Catalogue, asked: Search, found: Ranking, clock: Clock) -> Ranking:
     """A ranking with what matches further down, in the order of words."""
     wanted = Wanted.of(asked.filters, catalogue.values)
-    matched = _matched(catalogue, replace(asked, offset=DEPTH - asked.limit), wanted, clock).rows
+    matched = _matched(catalogue, replace(asked, offset=DEPTH - asked.limit), wanted, clock)[0].rows
     more = matched[~np.isin(matched, found.rows)] if "lexical" in asked.legs else matched[:0]
     rows, scores = np.concatenate([found.rows, more]), np.concatenate([found.scores, np.zeros(len(more))])
     return replace(found, rows=rows, scores=scores)
 
 
 def _ranking(catalogue: Catalogue, model: Ready, pace: Pace, asked: Search, clock: Clock) -> Ranking:
-    pool, matched = pool_of(catalogue, model, asked, clock)
-    total = matched.total + len(_beside(pool)) if "lexical" in asked.legs else len(pool.rows)
+    pool, matched, few = pool_of(catalogue, model, asked, clock)
+    lexical = len(pool.legs["lexical"][0]) if "lexical" in pool.legs else 0
+    total = len(pool.rows) + (matched.total - lexical if lexical else 0)
     rows, scores = pool.rows.copy(), pool.scores.copy()
     if not (asked.rerank and asked.query and len(pool.rows)):
-        return Ranking(pool=pool, rows=rows, scores=scores, judged=_NOTHING, total=total)
+        return Ranking(pool=pool, rows=rows, scores=scores, judged=_NOTHING, total=total, few=few)
     with clock.stage("rerank"):
         best = pool.rows[:RERANKED]
         judged_N = scored(model, pace, asked.query, best, clock.start + asked.budget_ms / 1e3)
@@ -172,25 +176,27 @@ def _ranking(catalogue: Catalogue, model: Ready, pace: Pace, asked: Search, cloc
         scores=scores,
         judged=(best[order], judged_N[order]),
         total=total,
+        few=few,
         complete=count == len(best),
     )
 
 
-def _matched(catalogue: Catalogue, asked: Search, wanted: Wanted, clock: Clock) -> Matched:
-    """What matches most words; where that is next to nothing, what matches any."""
+def _matched(catalogue: Catalogue, asked: Search, wanted: Wanted, clock: Clock) -> tuple[Matched, bool]:
+    """What matches most words; where that is next to nothing, what matches any; and whether it was."""
     depth = min(DEPTH, max(LEXICAL, asked.offset + asked.limit))
     with clock.stage("lexical"):
         words = catalogue.words
         found = words.search(words.query(asked.query, wanted, prefix=asked.prefix), depth, asked.sort)
-        if found.total < _FEW and len(tokenise(asked.query)) > 1:
+        few = found.total < _FEW
+        if few and len(tokenise(asked.query)) > 1:
             found = words.search(words.query(asked.query, wanted, prefix=asked.prefix, must=0), depth, asked.sort)
-        return found
+        return found, few
 
 
 def _by_price(catalogue: Catalogue, asked: Search, clock: Clock) -> Ranking:
-    found = _matched(catalogue, asked, Wanted.of(asked.filters, catalogue.values), clock)
+    found, few = _matched(catalogue, asked, Wanted.of(asked.filters, catalogue.values), clock)
     pool = Pool(rows=found.rows, scores=found.scores, legs={})
-    return Ranking(pool=pool, rows=found.rows, scores=found.scores, judged=_NOTHING, total=found.total)
+    return Ranking(pool=pool, rows=found.rows, scores=found.scores, judged=_NOTHING, total=found.total, few=few)
 
 
 def _beside(pool: Pool) -> np.ndarray:
@@ -198,6 +204,11 @@ def _beside(pool: Pool) -> np.ndarray:
     if "lexical" not in pool.legs:
         return pool.rows
     return np.setdiff1d(pool.legs["dense"][0], pool.legs["lexical"][0]) if "dense" in pool.legs else pool.rows[:0]
+
+
+def _counted(catalogue: Catalogue, asked: Search, ranking: Ranking) -> list[Facet]:
+    beside = ranking.rows if not asked.query else _beside(ranking.pool)
+    return Counting(catalogue, asked.query, asked.filters, beside).facets(asked.facets)
 
 
 def _hits(catalogue: Catalogue, asked: Search, ranking: Ranking) -> list[Hit]:

@@ -47,7 +47,7 @@ def _better(catalogue: Catalogue, word: str, *, unfinished: bool) -> str | None:
 
 def _found(catalogue: Catalogue, word: str, *, unfinished: bool) -> str | None:
     form = fold(word)
-    if len(form) < _SHORTEST or not form.isalpha() or not form.isascii() or catalogue.words.known(form):
+    if len(form) < _SHORTEST or not form.isalpha() or not form.isascii() or catalogue.words.stems(form):
         return None
     if unfinished and catalogue.words.beginning(form, 1):
         return None

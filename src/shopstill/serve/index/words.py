@@ -24,13 +24,12 @@ from shopstill.data.text import tokenise
 from shopstill.serve.forms import Product, Sort
 from shopstill.serve.index.facets import Wanted
 
-FIELDS = {"title": 2.0, "about": 1.0, "text": 0.5}
-"""Fields with stems, and how much each counts: the title; brand, category and attributes; the description."""
+_TITLE = 2
+"""How often the title's words are counted; those of brand, category, attributes and description once. One field of all
+takes a third of the time of a field for each."""
 
-_FORMS, _ROW, _CODE, _PRICE = "forms", "row", "code", "price"
+_WORDS, _FORMS, _ROW, _CODE, _PRICE = "words", "forms", "row", "code", "price"
 _SPACES = "spaces"
-_TIE = 0.1
-"""What a field that is not a token's best one adds."""
 _MUST = 0.67
 """The part of a query's tokens that a product must have."""
 _ENDINGS, _ENDING = 12, 0.7
@@ -119,8 +118,12 @@ class Words:
         return sorted(found, key=lambda one: (-one[1], one[0]))[:most]
 
     def known(self, form: str) -> int:
-        """In how many products a word is written so."""
+        """In how many titles a word is written so."""
         return int(self._searcher.doc_freq(_FORMS, form))
+
+    def stems(self, form: str) -> bool:
+        """Whether any product has the word in whatever form."""
+        return any(self._searcher.doc_freq(_WORDS, token) for token in tokenise(form))
 
     def near(self, form: str, distance: int, most: int) -> np.ndarray:
         """Rows of products with a word that is a few letters off."""
@@ -128,9 +131,7 @@ class Words:
         return self._rows(self._searcher.search(query, most, count=False).hits)
 
     def _token(self, token: str) -> Query:
-        schema = self._index.schema
-        each = [Query.boost_query(Query.term_query(schema, f, token, "freq"), w) for f, w in FIELDS.items()]
-        return Query.disjunction_max_query(each, _TIE)
+        return Query.term_query(self._index.schema, _WORDS, token, "freq")
 
     def _ending(self, text: str) -> Query | None:
         """Words that the last one of a text may become; None where it is finished, or none begins so."""
@@ -212,7 +213,7 @@ def copied(source: Path, target: Path) -> None:
 
 def _schema() -> tantivy.Schema:
     build = tantivy.SchemaBuilder()
-    for field in (*FIELDS, _FORMS):
+    for field in (_WORDS, _FORMS):
         build.add_text_field(field, tokenizer_name=_SPACES, index_option="freq")
     build.add_unsigned_field(_ROW, indexed=True, fast=True)
     build.add_unsigned_field(_CODE, indexed=True, fast=True)
@@ -226,11 +227,10 @@ def _prepared(index: tantivy.Index) -> tantivy.Index:
 
 
 def _document(row: int, product: Product, codes: Iterable[int]) -> tantivy.Document:
+    title = tokenise(product.title, product.language)
     about = " ".join([product.brand or "", *product.category, *product.attributes.values()])
     document = tantivy.Document()
-    document.add_text("title", " ".join(tokenise(product.title, product.language)))
-    document.add_text("about", " ".join(tokenise(about)))
-    document.add_text("text", " ".join(tokenise(product.description or "")))
+    document.add_text(_WORDS, " ".join([*title * _TITLE, *tokenise(about), *tokenise(product.description or "")]))
     document.add_text(_FORMS, " ".join(tokenise(f"{product.title} {product.brand or ''}", stemmed=False)))
     document.add_unsigned(_ROW, row)
     for code in codes:

@@ -1,7 +1,11 @@
-"""What is asked of the engine and what it answers: the same forms in Python and, as JSON, over HTTP."""
+"""What is asked of the engine and what it answers: the same forms in Python and, as JSON, over HTTP.
+
+What comes from outside is checked as it is made; answers are plain, since a page holds a hundred of their parts.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -100,7 +104,7 @@ class Search:
     prefix: bool = False
 
 
-@config
+@dataclass(frozen=True, kw_only=True)
 class Place:
     """Where a leg or the model put a product: its rank from 1, and its score there."""
 
@@ -108,18 +112,18 @@ class Place:
     score: float
 
 
-@config
+@dataclass(frozen=True, kw_only=True)
 class Hit:
     """A result: its place from 1, the product, what of the title matched [from, to), and where each stage put it."""
 
     position: int
     product: Product
     score: float
-    marks: list[tuple[int, int]] = Field(default_factory=list)
-    found_by: dict[str, Place] = Field(default_factory=dict)
+    marks: list[tuple[int, int]] = field(default_factory=list)
+    found_by: dict[str, Place] = field(default_factory=dict)
 
 
-@config
+@dataclass(frozen=True, kw_only=True)
 class FacetValue:
     """A value of a field with the number of matching products; a price range has bounds, ``low`` included."""
 
@@ -130,7 +134,7 @@ class FacetValue:
     high: float | None = None
 
 
-@config
+@dataclass(frozen=True, kw_only=True)
 class Facet:
     """A field and its values, commonest first."""
 
@@ -138,7 +142,7 @@ class Facet:
     values: list[FacetValue]
 
 
-@config
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """The answer to a search.
 
@@ -160,18 +164,18 @@ class Answer:
     query: str
     total: int
     hits: list[Hit]
-    facets: list[Facet] = Field(default_factory=list)
+    facets: list[Facet] = field(default_factory=list)
     spelling: str | None = None
     corrected: bool = False
     complete: bool = True
     reranked: int = 0
     took_ms: float = 0
-    stages_ms: dict[str, float] = Field(default_factory=dict)
+    stages_ms: dict[str, float] = field(default_factory=dict)
     model: str = ""
     generation: str = ""
 
 
-@config
+@dataclass(frozen=True, kw_only=True)
 class Suggestion:
     """A way to go on typing, or a place to go to; ``count`` products lie behind it."""
 
@@ -181,7 +185,7 @@ class Suggestion:
     id: str | None = None
 
 
-@config
+@dataclass(frozen=True, kw_only=True)
 class Moved:
     """A word or an attribute, where it stands [from, to) in its text, and by how much the score falls without it."""
 
@@ -191,7 +195,7 @@ class Moved:
     effect: float
 
 
-@config
+@dataclass(frozen=True, kw_only=True)
 class Why:
     """What moved a score: each word left out in turn, on the model as it is served."""
 
@@ -199,10 +203,10 @@ class Why:
     score: float
     query: list[Moved]
     title: list[Moved]
-    attributes: list[Moved] = Field(default_factory=list)
+    attributes: list[Moved] = field(default_factory=list)
 
 
-@config
+@dataclass(frozen=True, kw_only=True)
 class Ranked:
     """What one model made of a query."""
 
@@ -211,7 +215,7 @@ class Ranked:
     took_ms: float
 
 
-@config
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """The same candidates in the order of two models, and how far they agree.
 
@@ -227,7 +231,7 @@ class Comparison:
     shared: float
 
 
-@config
+@dataclass(frozen=True, kw_only=True)
 class Changed:
     """What a change did: how many products were put and deleted, and its number in the journal."""
 
@@ -236,7 +240,7 @@ class Changed:
     number: int
 
 
-@config
+@dataclass(frozen=True, kw_only=True)
 class ModelState:
     """A loaded model; ``retrieves`` where it has towers, so that it finds products too, not only orders them."""
 

@@ -59,7 +59,7 @@ def test_changes_are_seen_at_once_everywhere(live: Live, goods: list[Product]) -
     assert (done.put, done.number, len(catalogue)) == (2, 1, len(goods))
     assert catalogue.row(goods[1].id) is None
     assert catalogue.product(catalogue.row(goods[0].id) or -1).title == "now a red mug"
-    found = catalogue.words.search(catalogue.words.query("bright red", Wanted(), must=1.0), 5).rows
+    found = catalogue.words.search(catalogue.words.query("bright red", Wanted()), 5).rows
     assert [catalogue.product(int(row)).id for row in found] == ["new"]
     brand = Wanted.of(Filters(brand=("Zed",)), catalogue.values)
     assert catalogue.fit(catalogue.rows(), brand).sum() == 1

@@ -73,6 +73,18 @@ class Lane:
         """Seconds that a request which came now would wait."""
         return self._ahead_s / self.workers if self._running >= self.workers else 0.0
 
+    def admit(self, kind: str) -> tuple[float, float]:
+        """Let a piece of work in, if there is room: seconds that it is expected to take, and to wait at most.
+
+        Raises:
+            Refusal: there is too much to do.
+        """
+        expected = self._mean_s.get(kind, _FIRST_MS / 1000)
+        longest = max(self._wait_s, _OWN * expected)
+        if self.expected_wait() > longest or len(self._waiting) >= _MOST_WAITING:
+            raise busy(self.expected_wait(), f"{self.name}: there is too much to do")
+        return expected, longest
+
     async def run(self, kind: str, work: Callable[[], T], gone: Gone | None = None) -> T:
         """Do a piece of work in a thread.
 
@@ -84,10 +96,7 @@ class Lane:
         Raises:
             Refusal: there is too much to do, the client has gone, or the work took too long.
         """
-        expected = self._mean_s.get(kind, _FIRST_MS / 1000)
-        longest = max(self._wait_s, _OWN * expected)
-        if self.expected_wait() > longest or len(self._waiting) >= _MOST_WAITING:
-            raise busy(self.expected_wait(), f"{self.name}: there is too much to do")
+        expected, longest = self.admit(kind)
         self._ahead_s += expected
         try:
             await self._turn(_HOPE * longest, gone)

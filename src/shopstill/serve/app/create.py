@@ -29,6 +29,9 @@ _TOLD = "A search that shoppers feel: a distilled student over a catalogue, with
 _SILENT: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
+_SEARCH = "/search"
+
+
 def create_app(engine: Engine, settings: Settings) -> FastAPI:
     """An app that answers with an engine; the engine is not closed with it.
 
@@ -83,13 +86,18 @@ def _layers(app: FastAPI, state: State) -> None:
     app.add_middleware(Observe, metrics=state.metrics, recent=state.recent, log_texts=settings.log_texts)
 
 
-def _admit(state: State) -> Callable[[Scope], None] | None:
-    """The limit on the rate: for each key that is known, and else for each address that asks."""
+def _admit(state: State) -> Callable[[Scope], None]:
+    """What may refuse a request before it is read: searches, where there are too many; and the limit on the rate.
+
+    The rate is that of each key that is known, and else of each address that asks.
+    """
     rate = state.rate
-    if rate is None:
-        return None
 
     def admit(scope: Scope) -> None:
+        if scope["path"] == _SEARCH:
+            state.searches.admit(f"{scope['method']} {_SEARCH}")
+        if rate is None:
+            return
         secret = bearer(dict(scope["headers"]).get(b"authorization", b""))
         key = state.find(secret) if secret is not None else None
         client = scope.get("client") or ("", 0)

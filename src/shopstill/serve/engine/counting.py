@@ -27,10 +27,14 @@ class Counting:
         text: what was asked; those that match its words are counted.
         filters: what was chosen.
         beside: rows that were found otherwise, and count too.
+        every: whether what matches has every word of the text; else any.
     """
 
-    def __init__(self, catalogue: Catalogue, text: str, filters: Filters, beside: np.ndarray) -> None:
+    def __init__(
+        self, catalogue: Catalogue, text: str, filters: Filters, beside: np.ndarray, *, every: bool = True
+    ) -> None:
         self._catalogue, self._text, self._filters, self._beside = catalogue, text, filters, beside
+        self._every = every
         self._all: Counts | None = None
 
     def facets(self, fields: Sequence[str]) -> list[Facet]:
@@ -104,7 +108,8 @@ class Counting:
         return counts
 
     def _query(self, filters: Filters) -> Query:
-        return self._catalogue.words.query(self._text, Wanted.of(filters, self._catalogue.values))
+        wanted = Wanted.of(filters, self._catalogue.values)
+        return self._catalogue.words.query(self._text, wanted, every=self._every)
 
 
 def _round(price: float) -> float:

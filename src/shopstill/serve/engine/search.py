@@ -29,7 +29,7 @@ form = TypeAdapter(Filters)
 _NOTHING = (np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 _FEW = 3
-"""Products that most of a query's words must bring; else any of its words will do."""
+"""Products that have every word of a query, or else those that have any of its words count."""
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Ranking:
         judged: rows that the model scored, best first, and its scores.
         total: products that match.
         complete: whether the budget was enough.
-        few: whether next to nothing has most of the words.
+        every: whether what matches has every word; else it has any.
     """
 
     pool: Pool
@@ -72,7 +72,7 @@ class Ranking:
     judged: tuple[np.ndarray, np.ndarray]
     total: int
     complete: bool = True
-    few: bool = False
+    every: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +91,13 @@ def search(catalogue: Catalogue, served: Served, asked: Search) -> Answer:
     # Spelling a ligature out may make a text longer.
     typed = normalise(asked.query)[:LONGEST]
     asked = replace(asked, query=typed)
-    ranking = _ranked(catalogue, served, asked, clock)
     better = None
-    if asked.query and ranking.few:
-        # Words that no product has find nothing: what is nearest to them is searched for in their place.
+    if asked.query:
+        # A word that no product has finds nothing: what is nearest to it is searched for in its place.
         with clock.stage("spelling"):
             better = corrected(catalogue, asked.query, prefix=asked.prefix)
         asked = replace(asked, query=better) if better else asked
-        ranking = _ranked(catalogue, served, asked, clock) if better else ranking
+    ranking = _ranked(catalogue, served, asked, clock)
     with clock.stage("facets"):
         found = _counted(catalogue, asked, ranking) if asked.facets else []
     with clock.stage("documents"):
@@ -120,16 +119,16 @@ def search(catalogue: Catalogue, served: Served, asked: Search) -> Answer:
 
 
 def pool_of(catalogue: Catalogue, model: Ready, asked: Search, clock: Clock) -> tuple[Pool, Matched, bool]:
-    """What both legs find, fused; what the lexical one matched in all; and whether next to nothing has most words."""
+    """What both legs find, fused; what the lexical one matched in all; and whether that has every word."""
     wanted, legs = Wanted.of(asked.filters, catalogue.values), {}
-    matched, few = _matched(catalogue, asked, wanted, clock)
+    matched, every = _matched(catalogue, asked, wanted, clock)
     if "lexical" in asked.legs:
         legs["lexical"] = (matched.rows[:LEXICAL], matched.scores[:LEXICAL])
     if "dense" in asked.legs and asked.query and model.near is not None:
         with clock.stage("dense"):
             legs["dense"] = dense(catalogue, model, asked.query, wanted)
     with clock.stage("fuse"):
-        return fuse(legs), matched, few
+        return fuse(legs), matched, every
 
 
 def _ranked(catalogue: Catalogue, served: Served, asked: Search, clock: Clock) -> Ranking:
@@ -157,12 +156,12 @@ def _deepened(catalogue: Catalogue, asked: Search, found: Ranking, clock: Clock)
 
 
 def _ranking(catalogue: Catalogue, model: Ready, pace: Pace, asked: Search, clock: Clock) -> Ranking:
-    pool, matched, few = pool_of(catalogue, model, asked, clock)
+    pool, matched, every = pool_of(catalogue, model, asked, clock)
     lexical = len(pool.legs["lexical"][0]) if "lexical" in pool.legs else 0
     total = len(pool.rows) + (matched.total - lexical if lexical else 0)
     rows, scores = pool.rows.copy(), pool.scores.copy()
     if not (asked.rerank and asked.query and len(pool.rows)):
-        return Ranking(pool=pool, rows=rows, scores=scores, judged=_NOTHING, total=total, few=few)
+        return Ranking(pool=pool, rows=rows, scores=scores, judged=_NOTHING, total=total, every=every)
     with clock.stage("rerank"):
         best = pool.rows[:RERANKED]
         judged_N = scored(model, pace, asked.query, best, clock.start + asked.budget_ms / 1e3)
@@ -176,27 +175,27 @@ def _ranking(catalogue: Catalogue, model: Ready, pace: Pace, asked: Search, cloc
         scores=scores,
         judged=(best[order], judged_N[order]),
         total=total,
-        few=few,
+        every=every,
         complete=count == len(best),
     )
 
 
 def _matched(catalogue: Catalogue, asked: Search, wanted: Wanted, clock: Clock) -> tuple[Matched, bool]:
-    """What matches most words; where that is next to nothing, what matches any; and whether it was."""
+    """What has every word; or, where that is little, what has any; and which of the two it is."""
     depth = min(DEPTH, max(LEXICAL, asked.offset + asked.limit))
     with clock.stage("lexical"):
         words = catalogue.words
         found = words.search(words.query(asked.query, wanted, prefix=asked.prefix), depth, asked.sort)
-        few = found.total < _FEW
-        if few and len(tokenise(asked.query)) > 1:
-            found = words.search(words.query(asked.query, wanted, prefix=asked.prefix, must=0), depth, asked.sort)
-        return found, few
+        if found.total >= _FEW or len(tokenise(asked.query)) < 2:
+            return found, True
+        wider = words.query(asked.query, wanted, prefix=asked.prefix, every=False)
+        return words.search(wider, depth, asked.sort), False
 
 
 def _by_price(catalogue: Catalogue, asked: Search, clock: Clock) -> Ranking:
-    found, few = _matched(catalogue, asked, Wanted.of(asked.filters, catalogue.values), clock)
+    found, every = _matched(catalogue, asked, Wanted.of(asked.filters, catalogue.values), clock)
     pool = Pool(rows=found.rows, scores=found.scores, legs={})
-    return Ranking(pool=pool, rows=found.rows, scores=found.scores, judged=_NOTHING, total=found.total, few=few)
+    return Ranking(pool=pool, rows=found.rows, scores=found.scores, judged=_NOTHING, total=found.total, every=every)
 
 
 def _beside(pool: Pool) -> np.ndarray:
@@ -208,7 +207,8 @@ def _beside(pool: Pool) -> np.ndarray:
 
 def _counted(catalogue: Catalogue, asked: Search, ranking: Ranking) -> list[Facet]:
     beside = ranking.rows if not asked.query else _beside(ranking.pool)
-    return Counting(catalogue, asked.query, asked.filters, beside).facets(asked.facets)
+    counting = Counting(catalogue, asked.query, asked.filters, beside, every=ranking.every)
+    return counting.facets(asked.facets)
 
 
 def _hits(catalogue: Catalogue, asked: Search, ranking: Ranking) -> list[Hit]:

@@ -32,7 +32,7 @@ def _completions(catalogue: Catalogue, text: str, most: int) -> list[Suggestion]
     before = fold(text)[: -len(last)]
     found = []
     for word, _ in catalogue.words.beginning(last, _TRIED):
-        query = catalogue.words.query(before + word, Wanted(), must=1.0)
+        query = catalogue.words.query(before + word, Wanted())
         if count := catalogue.words.search(query, 1).total:
             found.append(Suggestion(text=before + word, kind="completion", count=count))
     return sorted(found, key=lambda one: -one.count)[:most]
@@ -56,6 +56,6 @@ def _places(catalogue: Catalogue, text: str) -> list[Suggestion]:
 def _products(catalogue: Catalogue, text: str, most: int) -> list[Suggestion]:
     if most < 1:
         return []
-    rows = catalogue.words.search(catalogue.words.query(text, Wanted(), prefix=True, must=1.0), most).rows
+    rows = catalogue.words.search(catalogue.words.query(text, Wanted(), prefix=True), most).rows
     products = [catalogue.product(int(row)) for row in rows]
     return [Suggestion(text=product.title, kind="product", count=1, id=product.id) for product in products]

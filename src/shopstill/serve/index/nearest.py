@@ -20,7 +20,6 @@ EXACT = 50_000
 
 _GRAPH = "nearest.usearch"
 _NEIGHBOURS, _WIDE, _SEARCH = 16, 96, 96
-_SLACK = 2
 
 
 class Nearest:
@@ -61,7 +60,7 @@ class Nearest:
         if self.exact:
             score_P = self.scores(query_D)
             return best(np.flatnonzero(alive_P), score_P[alive_P], k)
-        matches = self._graph.search(query_D, _SLACK * k)
+        matches = self._graph.search(query_D, k + min(k, int(np.count_nonzero(~alive_P))))
         rows = matches.keys.astype(np.int64)
         rows = np.sort(rows[alive_P[rows]])
         return best(rows, self.scores(query_D, rows), k)

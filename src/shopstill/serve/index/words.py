@@ -30,8 +30,6 @@ takes a third of the time of a field for each."""
 
 _WORDS, _FORMS, _ROW, _CODE, _PRICE = "words", "forms", "row", "code", "price"
 _SPACES = "spaces"
-_MUST = 0.67
-"""The part of a query's tokens that a product must have."""
 _ENDINGS, _ENDING = 12, 0.7
 """How many words an unfinished one may stand for, and how much each counts beside a word that was typed in full."""
 _HEAP = 64_000_000
@@ -72,16 +70,16 @@ class Words:
     def __len__(self) -> int:
         return int(self._searcher.num_docs)
 
-    def query(self, text: str, wanted: Wanted, *, prefix: bool = False, must: float = _MUST) -> Query:
-        """What to look for: most of the tokens of a text, and the filters; everything where the text is empty."""
+    def query(self, text: str, wanted: Wanted, *, prefix: bool = False, every: bool = True) -> Query:
+        """What to look for: every token of a text, or any, and the filters; everything where the text is empty."""
         tokens = tokenise(text)[:_TOKENS]
         parts = [self._token(token) for token in tokens]
         ending = self._ending(text) if prefix and tokens else None
         if ending is not None:
             parts[-1] = Query.disjunction_max_query([parts[-1], ending])
-        need = max(1, math.ceil(len(parts) * must - 1e-9))
+        occur = Occur.Must if every else Occur.Should
         # A text without a single word finds nothing, rather than all.
-        words = Query.boolean_query([(Occur.Should, part) for part in parts], need) if parts else Query.empty_query()
+        words = Query.boolean_query([(occur, part) for part in parts]) if parts else Query.empty_query()
         asked = words if text.strip() else Query.all_query()
         filters = [(Occur.Must, Query.const_score_query(part, 0.0)) for part in self._filters(wanted)]
         return Query.boolean_query([(Occur.Must, asked), *filters]) if filters else asked

@@ -73,6 +73,15 @@ def test_filters_hold_for_both_legs_and_facets_keep_other_choices(engine: Engine
     assert sum(value.count for value in prices.values) == 40
 
 
+def test_where_nothing_has_every_word_what_has_any_is_shown_and_counted(engine: Engine) -> None:
+    engine.put([*MUGS, Product(id="zorg", title="zorg", brand="Zorg")])
+    answer = engine.search(Search(query="zorg bright mug", facets=("brand", "price"), limit=100))
+    assert {"zorg", "mug1"} <= {hit.product.id for hit in answer.hits}
+    counts = {value.value: value.count for value in answer.facets[0].values}
+    assert counts["Zed"] == 40
+    assert sum(counts.values()) <= answer.total <= 300
+
+
 def test_price_order_goes_over_all_that_match(engine: Engine) -> None:
     engine.put(MUGS)
     only = Filters(brand=("Zed",))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,17 +24,15 @@ class Counting:
 
     Args:
         catalogue: the products.
-        text: what was asked; those that match its words are counted.
+        matching: what matches, under some filters.
         filters: what was chosen.
         beside: rows that were found otherwise, and count too.
-        every: whether what matches has every word of the text; else any.
     """
 
     def __init__(
-        self, catalogue: Catalogue, text: str, filters: Filters, beside: np.ndarray, *, every: bool = True
+        self, catalogue: Catalogue, matching: Callable[[Wanted], Query], filters: Filters, beside: np.ndarray
     ) -> None:
-        self._catalogue, self._text, self._filters, self._beside = catalogue, text, filters, beside
-        self._every = every
+        self._catalogue, self._matching, self._filters, self._beside = catalogue, matching, filters, beside
         self._all: Counts | None = None
 
     def facets(self, fields: Sequence[str]) -> list[Facet]:
@@ -108,8 +106,7 @@ class Counting:
         return counts
 
     def _query(self, filters: Filters) -> Query:
-        wanted = Wanted.of(filters, self._catalogue.values)
-        return self._catalogue.words.query(self._text, wanted, every=self._every)
+        return self._matching(Wanted.of(filters, self._catalogue.values))
 
 
 def _round(price: float) -> float:

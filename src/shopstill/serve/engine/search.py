@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -29,7 +30,7 @@ form = TypeAdapter(Filters)
 _NOTHING = (np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 _FEW = 3
-"""Products that have every word of a query, or else those that have any of its words count."""
+"""Products with every word of a query; where there are fewer, those with any of its words count."""
 
 
 @dataclass
@@ -158,7 +159,8 @@ def _deepened(catalogue: Catalogue, asked: Search, found: Ranking, clock: Clock)
 def _ranking(catalogue: Catalogue, model: Ready, pace: Pace, asked: Search, clock: Clock) -> Ranking:
     pool, matched, every = pool_of(catalogue, model, asked, clock)
     lexical = len(pool.legs["lexical"][0]) if "lexical" in pool.legs else 0
-    total = len(pool.rows) + (matched.total - lexical if lexical else 0)
+    # Of what has any of the words only the best count: the rest has next to nothing of what was asked.
+    total = len(pool.rows) + (matched.total - lexical if lexical and every else 0)
     rows, scores = pool.rows.copy(), pool.scores.copy()
     if not (asked.rerank and asked.query and len(pool.rows)):
         return Ranking(pool=pool, rows=rows, scores=scores, judged=_NOTHING, total=total, every=every)
@@ -206,9 +208,11 @@ def _beside(pool: Pool) -> np.ndarray:
 
 
 def _counted(catalogue: Catalogue, asked: Search, ranking: Ranking) -> list[Facet]:
-    beside = ranking.rows if not asked.query else _beside(ranking.pool)
-    counting = Counting(catalogue, asked.query, asked.filters, beside, every=ranking.every)
-    return counting.facets(asked.facets)
+    if ranking.every:
+        matching, beside = partial(catalogue.words.query, asked.query), _beside(ranking.pool)
+    else:
+        matching, beside = partial(catalogue.words.among, ranking.rows), ranking.rows[:0]
+    return Counting(catalogue, matching, asked.filters, beside).facets(asked.facets)
 
 
 def _hits(catalogue: Catalogue, asked: Search, ranking: Ranking) -> list[Hit]:

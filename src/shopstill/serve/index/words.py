@@ -80,9 +80,11 @@ class Words:
         occur = Occur.Must if every else Occur.Should
         # A text without a single word finds nothing, rather than all.
         words = Query.boolean_query([(occur, part) for part in parts]) if parts else Query.empty_query()
-        asked = words if text.strip() else Query.all_query()
-        filters = [(Occur.Must, Query.const_score_query(part, 0.0)) for part in self._filters(wanted)]
-        return Query.boolean_query([(Occur.Must, asked), *filters]) if filters else asked
+        return self._filtered(words if text.strip() else Query.all_query(), wanted)
+
+    def among(self, rows: np.ndarray, wanted: Wanted) -> Query:
+        """Some products, and the filters."""
+        return self._filtered(Query.term_set_query(self._index.schema, _ROW, rows.tolist()), wanted)
 
     def search(self, query: Query, limit: int, sort: Sort = "relevance") -> Matched:
         """The best that match, or the cheapest or dearest."""
@@ -139,6 +141,10 @@ class Words:
         schema = self._index.schema
         found = [Query.term_query(schema, _FORMS, word, "freq") for word, _ in self.beginning(last, _ENDINGS)]
         return Query.boost_query(Query.disjunction_max_query(found), _ENDING) if found else None
+
+    def _filtered(self, asked: Query, wanted: Wanted) -> Query:
+        filters = [(Occur.Must, Query.const_score_query(part, 0.0)) for part in self._filters(wanted)]
+        return Query.boolean_query([(Occur.Must, asked), *filters]) if filters else asked
 
     def _filters(self, wanted: Wanted) -> list[Query]:
         schema = self._index.schema

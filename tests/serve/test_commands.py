@@ -12,6 +12,10 @@ import pytest
 from tests.serve.conftest import Bundles
 
 from shopstill import cli
+from shopstill.cli.serving import indexed
+from shopstill.core.errors import ArtifactError, DataError
+from shopstill.serve.forms import Product
+from shopstill.serve.index.live import Live
 
 
 def test_a_server_answers_until_it_is_stopped(bundles: Bundles, tmp_path: Path) -> None:
@@ -59,6 +63,26 @@ def test_a_faulty_product_is_named_by_file_and_line(
     assert cli.main([*base, "--products", str(goods)]) == 1
     assert f"{goods}:2: price: -3" in capsys.readouterr().err
     assert not (tmp_path / "index" / "CURRENT").exists()
+
+
+def test_an_index_built_anew_takes_the_place_of_the_old_one_once_it_is_whole(
+    bundles: Bundles, index: Path, goods: list[Product], tmp_path: Path
+) -> None:
+    bundle = bundles("static towers, interaction")
+    fresh = tmp_path / "fresh.jsonl"
+    fresh.write_text('{"id": "1", "title": "mug"}\n{"id": "2", "title": ""}\n')
+    with pytest.raises(DataError, match="title"):
+        indexed(index, bundle, fresh, anew=True)
+    opened = Live(index)
+    assert len(opened.now.catalogue) == len(goods)
+    with pytest.raises(ArtifactError, match="another process"):
+        indexed(index, bundle, fresh, anew=True)
+    opened.close()
+    fresh.write_text('{"id": "1", "title": "mug"}\n')
+    indexed(index, bundle, fresh, anew=True)
+    opened = Live(index)
+    assert [product.id for product in opened.now.catalogue.products()] == ["1"]
+    opened.close()
 
 
 def test_a_key_is_shown_once_and_kept_as_a_hash(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

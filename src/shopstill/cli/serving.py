@@ -98,7 +98,7 @@ def indexed(index: Path, bundle: Path, products: Path | None, *, anew: bool = Fa
         ConfigError: there is none, and no catalogue to make it of.
     """
     from shopstill.serve.engine.engine import create
-    from shopstill.serve.index.place import exists, remove
+    from shopstill.serve.index.place import exists
     from shopstill.serve.products import read_products
 
     if exists(index) and not anew:
@@ -108,10 +108,8 @@ def indexed(index: Path, bundle: Path, products: Path | None, *, anew: bool = Fa
     if products is None:
         raise ConfigError(f"{index}: no index here; name the catalogue to make one of: --products FILE")
     found, count = read_products(products)
-    if anew:
-        remove(index)
     log.info("%s: indexing %s products of %s", index, f"{count:,}", products)
-    create(index, bundle, found, count)
+    create(index, bundle, found, count, anew=anew)
 
 
 def beside(engine: Engine, bundles: list[Path]) -> None:

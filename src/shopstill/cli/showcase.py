@@ -45,7 +45,8 @@ def show(recipe: Recipe, made: Sequence[Artifact]) -> None:
     (index / "models.json").unlink(missing_ok=True)
     engine = Engine.open(index, bundles[0])
     beside(engine, bundles[1:])
-    settings = Settings(port=0 if not _watched() else 8080, report=_report(made[-1].path))
+    # Any free port: another server on the usual one must not end a run of minutes with an error.
+    settings = Settings(port=0, report=_report(made[-1].path))
     _serve(engine, settings, _queries(made[0].path))
 
 

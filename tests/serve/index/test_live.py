@@ -121,7 +121,7 @@ def test_faulty_catalogues_leave_nothing_behind(bundles: Bundles, tmp_path: Path
     twice = [Product(id="1", title="a"), Product(id="1", title="b")]
     with pytest.raises(DataError, match="'1' is there twice"):
         create(tmp_path / "index", twice, [bundles(KIND)], 2)
-    assert not list((tmp_path / "index").glob("*"))
+    assert {path.name for path in (tmp_path / "index").glob("*")} <= {"LOCK"}
     with pytest.raises(ArtifactError, match="no index here"):
         Live(tmp_path / "index")
 

@@ -262,14 +262,14 @@ class Engine:
         return found
 
 
-def create(index: Path, bundle: Path, products: Iterable[Product], total: int) -> None:
-    """Write an index of products, with what a model needs of them.
+def create(index: Path, bundle: Path, products: Iterable[Product], total: int, *, anew: bool = False) -> None:
+    """Write an index of products, with what a model needs of them; ``anew`` in the place of one that is there.
 
     Raises:
-        ArtifactError: there is an index already, or no bundle.
+        ArtifactError: there is an index already, a process serves it, or there is no bundle.
         DataError: two products have the same id.
     """
-    live.create(index, products, [bundle], total)
+    live.create(index, products, [bundle], total, anew=anew)
 
 
 def _shadow(index: Live, models: Models, wanted: Shadowing) -> Shadow:

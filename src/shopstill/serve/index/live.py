@@ -142,18 +142,26 @@ class Live:
         drop(old.catalogue.generation.folder)
 
 
-def create(folder: Path, products: Iterable[Product], bundles: Iterable[Path], total: int) -> None:
-    """Write an index: its first generation, with what some models need of it.
+def create(
+    folder: Path, products: Iterable[Product], bundles: Iterable[Path], total: int, *, anew: bool = False
+) -> None:
+    """Write an index: a generation, with what some models need of it.
+
+    With ``anew`` it takes the place of an index and all changes to it, once it is whole: a faulty catalogue costs none.
 
     Raises:
-        ArtifactError: there is an index already.
+        ArtifactError: there is an index already, or a process serves it.
         DataError: two products have the same id.
     """
-    if exists(folder):
-        raise ArtifactError(f"{folder}: there is an index already; open it, or remove the folder")
+    if exists(folder) and not anew:
+        raise ArtifactError(f"{folder}: there is an index already; open it, or build it anew")
     folder.mkdir(parents=True, exist_ok=True)
-    made.build(folder / FIRST, products, bundles, total)
-    point(folder, FIRST)
+    name = following(current(folder)) if exists(folder) else FIRST
+    with hold(folder):
+        made.build(folder / name, products, bundles, total)
+        journal_of(folder / name).unlink(missing_ok=True)
+        point(folder, name)
+        sweep(folder, name)
 
 
 def _started(found: Generation) -> tuple[Writer, Snapshot]:

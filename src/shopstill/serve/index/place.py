@@ -20,20 +20,6 @@ def exists(folder: Path) -> bool:
     return (folder / _CURRENT).exists()
 
 
-def remove(folder: Path) -> None:
-    """Remove an index with all changes to it; what else lies in its folder stays.
-
-    Raises:
-        ArtifactError: a process serves it.
-    """
-    if exists(folder):
-        hold(folder).close()
-        (folder / _CURRENT).unlink()
-    for path in folder.glob("generation-*"):
-        if path.is_dir():
-            drop(path)
-
-
 def current(folder: Path) -> str:
     """The name of the generation that an index is at.
 

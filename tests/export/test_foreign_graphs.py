@@ -40,10 +40,11 @@ def test_an_encoder_of_another_family_is_exported(family: str, make: Callable[..
     torch.manual_seed(0)
     encoder = ForeignEncoder({"model_type": family, **_SMALL})
     for value in encoder.parameters():
-        torch.nn.init.normal_(value, std=0.3)
+        if value.ndim == 2:  # the norms stay at one: scaled down, they would hide the texts
+            torch.nn.init.normal_(value, std=0.3)
     network = CrossEncoder(encoder, Cross(max_tokens=20)).eval()
     model = replace(make("cross, both sides"), network=network)
     bundle = load_bundle(write_bundle(model, tmp_path / "bundle", about=About(name=family), rows=ROWS))
     found = bundle.score([(query, product) for query in ROWS.queries for product in ROWS.products])
-    assert len(np.unique(found.round(4))) > len(ROWS.products)
+    assert len(np.unique(found.round(3))) > len(ROWS.products)
     assert bundle.manifest.parity["difference"] < 1e-5

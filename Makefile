@@ -13,6 +13,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 
+# The recipe that demo runs; only search is served to a browser.
+TASK ?= quickstart
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format docs bench constraints clean
 
@@ -23,8 +26,8 @@ help: ## list these commands
 
 setup: $(READY) ## make .venv, with all that demo, test and check need
 
-demo: $(READY) ## distil a simulated shop's teacher into students, report, and serve them: about six minutes
-	"$(VENV)/bin/shopstill" run recipes/quickstart.yaml --serve $(ARGS)
+demo: $(READY) ## distil a simulated shop's teacher into students, report, and serve them; or TASK=sequential, TASK=categorise
+	"$(VENV)/bin/shopstill" run recipes/$(TASK).yaml $(if $(filter quickstart,$(TASK)),--serve) $(ARGS)
 
 test: $(READY) ## run the tests
 	@"$(RUN)" -m pytest -m "not bench" $(ARGS)

@@ -15,7 +15,6 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,11 +27,11 @@ from shopstill.evaluate.latency import Timing
 from shopstill.evaluate.size import size_of
 from shopstill.evaluate.steps import Step
 from shopstill.evaluate.words import interval, milliseconds, number, share, size, times
-from shopstill.pipeline.bundles import BUNDLE, as_served, scores_of
+from shopstill.pipeline.bundles import BUNDLE, PARTS, scores_of
 from shopstill.pipeline.compressed import Compressed
-from shopstill.pipeline.learn import teacher_scores
+from shopstill.pipeline.lineup import Lineup
 from shopstill.serve.bundle import manifest as form
-from shopstill.tasks._contest import TEACHER, Lineup, served_costs
+from shopstill.tasks import TEACHER
 
 THEIRS = "{} (onnxruntime's int8)"
 
@@ -86,15 +85,14 @@ def _quantized(source: Path, folder: Path) -> Path:
 
 
 def _judged(done: Compressed, theirs: Mapping[str, Path], judging: Judging, timing: Timing) -> Findings:
-    flow, catalogue = done.ground.flow, done.ground.flow.catalogue
-    lineup = Lineup(catalogue, partial(teacher_scores, flow, done.ground.teacher))
+    ground, course = done.ground, done.ground.flow.course
+    lineup = Lineup(course, ground.flow.labels(ground.teacher, ground.labels))
     for model in done.models:
         lineup.take(model.name, scores_of(model), "teacher" if model.name == TEACHER else "student")
     for name, folder in theirs.items():
-        parts = {part: as_served(flow, folder, catalogue.judged(part)) for part in ("valid", "test")}
-        lineup.take(name, parts, "student")
+        lineup.take(name, {part: course.served(part, folder) for part in PARTS}, "student")
     bundles = {model.name: model.bundle.path / BUNDLE for model in done.models} | theirs
-    costs = served_costs(catalogue, bundles, {}, timing)
+    costs = course.served_costs(bundles, {}, timing)
     return Findings(
         title="",
         evaluation=lineup.scored().judge(replace(judging, slice_resamples=100, disagreements=0)),

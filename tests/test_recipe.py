@@ -13,7 +13,7 @@ import yaml
 
 from shopstill.core.config import build, plain
 from shopstill.core.errors import ConfigError, DataError
-from shopstill.models.build import starts
+from shopstill.models.families import starts
 from shopstill.models.pretrained import PACKAGED
 from shopstill.recipe import Recipe, ScoresTeacher, read, recipe_schema
 from shopstill.recipe.check import check

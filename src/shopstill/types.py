@@ -42,7 +42,8 @@ class Batch:
 
     Attributes:
         inputs: what the model's ``forward`` takes, by name.
-        target: [B] truth (grade, click, class); NaN (or -1 for classes) in rows that nobody judged.
+        target: [B] truth (grade, click, class); NaN (or -1 for classes) in rows that nobody judged. Or [B, K], the
+            share of each class in a mixed row, NaN where nobody judged it.
         group: [B] number of the query, user or graph that each row belongs to; equal numbers are adjacent.
         weight: [B] weight of each row, or None for all ones.
         teacher: the teacher's signals for the same rows, or None.

@@ -38,6 +38,9 @@ CHAINS = {
     "tables": ("static towers", [Vocabulary(), Factorise(rank=4, linears=False, tables=True), Clusters(bits=2)]),
 }
 
+OF_PICTURES = ("channels",)
+"""Passes that take no model of texts alone; what they make is exported in ``test_channels.py``."""
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "chain"), CHAINS.values(), ids=CHAINS)
@@ -55,7 +58,7 @@ def test_a_chain_is_served_as_it_was_judged(kind: str, chain: list[Any], tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PASSES.names())
+@pytest.mark.parametrize("name", [name for name in PASSES.names() if name not in OF_PICTURES])
 def test_what_any_pass_makes_is_served_as_it_was_judged_and_stays_small(name: str, tmp_path: Path) -> None:
     # Constants of few numbers are folded, packed or not: layers must be wide enough to tell.
     kinds = models.configurations(models.start(tmp_path / "start", {"width": 48, "feed_forward": 96}))

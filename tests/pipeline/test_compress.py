@@ -18,7 +18,6 @@ from shopstill.pipeline.bundles import BUNDLE, kept, scores_of
 from shopstill.pipeline.compressed import Compressed, named
 from shopstill.recipe import Recipe
 from shopstill.serve.bundle.load import load_bundle
-from shopstill.train.predict import predict
 
 _CHAINS: dict[str, Any] = {
     "lean": {"of": "fast", "passes": ["vocabulary", {"kind": "weights", "sparsity": 0.2}]},
@@ -66,11 +65,9 @@ def test_every_step_is_judged_as_it_is_served(done: Compressed) -> None:
 
 
 def test_what_is_served_scores_as_the_model_that_was_judged(done: Compressed) -> None:
-    catalogue = done.ground.flow.catalogue
-    pairs = catalogue.judged("test")
+    course = done.ground.flow.course
     for made in done.models:
-        model = models.load(made.model)
-        judged = predict(model.network, model.network.feed(model.tokenizer, catalogue.texts(pairs, model))).logits
+        judged = course.outputs("test", models.load(made.model))
         assert np.abs(judged - scores_of(made)["test"]).max() < 1e-4, made.name
 
 

@@ -17,7 +17,6 @@ from shopstill.core.config import build
 from shopstill.core.errors import DataError
 from shopstill.data.shop import Shop
 from shopstill.evaluate.results import load as load_evaluation
-from shopstill.pipeline.flow import PAIRS
 from shopstill.recipe import Recipe
 from shopstill.teach import teacher as teachers
 
@@ -33,7 +32,7 @@ def test_several_teachers_are_one(tmp_path: Path, tiny_recipe: Values) -> None:
     )
     held = teachers.load(made[1].path)
     assert len(held.members) == 2
-    table = pq.read_table(made[2].path / PAIRS).slice(0, 20)
+    table = pq.read_table(made[2].path / "pairs.parquet").slice(0, 20)
     shop = Shop(made[0].path / "shop")
     query = dict(zip(*(c.to_pylist() for c in shop.read("queries", ["query_id", "text"]).columns), strict=True))
     title = dict(zip(*(c.to_pylist() for c in shop.read("products", ["product_id", "title"]).columns), strict=True))
@@ -66,7 +65,7 @@ def test_scores_made_elsewhere_are_a_teacher(
     fast = {"fast": tiny_recipe(runs)["students"]["fast"]}
     values = tiny_recipe(runs, teacher={"kind": "scores", "path": str(path)}, students=fast)
     assert made_anew(values) == ["teach", "label", "student/fast", "twin/fast", "evaluate", "report"]
-    table = pq.read_table(runs / "tiny" / "label" / PAIRS)
+    table = pq.read_table(runs / "tiny" / "label" / "pairs.parquet")
     assert table.column("logit").to_pylist() == table.column("grade").to_pylist(), "mined pairs have no score"
     found = load_evaluation(runs / "tiny" / "evaluate")
     score = found.score("teacher", "ndcg@10")

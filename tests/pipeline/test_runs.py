@@ -21,7 +21,6 @@ from shopstill.evaluate.results import UNITS_FILE
 from shopstill.evaluate.results import load as load_evaluation
 from shopstill.models.build import load as load_model
 from shopstill.pipeline import learn
-from shopstill.pipeline.flow import PAIRS
 from shopstill.recipe import Recipe
 from shopstill.teach import teacher as teachers
 
@@ -61,7 +60,7 @@ def test_a_run_makes_every_stage(finished: Finished) -> None:
 def test_a_run_learns_from_the_labels(finished: Finished) -> None:
     _, made = finished
     labels = next(a for a in made if a.kind == "label")
-    table = pq.read_table(labels.path / PAIRS)
+    table = pq.read_table(labels.path / "pairs.parquet")
     counts = labels.measurements
     assert table.num_rows == counts["labelled"] == counts["judged"] + counts["mined"]
     assert table.column("grade").null_count == counts["mined"] > 0
@@ -198,7 +197,7 @@ def test_an_interrupted_stage_leaves_what_was_made(runs: Path, tiny_recipe: Valu
 
 def test_the_tables_of_a_label_artifact_have_a_fixed_schema(finished: Finished) -> None:
     labels = next(a for a in finished[1] if a.kind == "label")
-    assert pq.read_schema(labels.path / PAIRS).remove_metadata() == pa.schema(
+    assert pq.read_schema(labels.path / "pairs.parquet").remove_metadata() == pa.schema(
         [
             ("query_id", pa.string()),
             ("product_id", pa.string()),

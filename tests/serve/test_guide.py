@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from starlette.testclient import TestClient
+from tests.export import history_kit
 
 from shopstill.serve.app.create import create_app
 from shopstill.serve.app.keys import SCOPES, add_key
@@ -67,9 +68,10 @@ def client(engine: Engine, bundles: Bundles, tmp_path: Path) -> Iterator[tuple[T
     engine.put(
         [
             Product(id=one, title="Red mug", brand="Acme", category=("Home", "Mugs"), price=9.5)
-            for one in "42 41".split()
+            for one in ["42", "41", *(f"item {at}" for at in range(1, 30))]
         ]
     )
+    engine.recommenders.load(history_kit.written("item_mean", lambda: tmp_path)[1])
     shutil.copytree(bundles("static towers, interaction"), tmp_path / "models" / "next")
     (tmp_path / "report.html").write_text("<title>report</title>", encoding="utf-8")
     keys = tmp_path / "keys.json"

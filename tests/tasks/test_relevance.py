@@ -21,9 +21,14 @@ from shopstill.evaluate.latency import Timing
 from shopstill.models import build
 from shopstill.models.cross import Cross
 from shopstill.models.towers import Static, Towers
-from shopstill.tasks._contest import BM25, TEACHER, Lineup, costs
-from shopstill.tasks.relevance import Catalogue, Pairs, Relevance
+from shopstill.pipeline.lineup import Lineup
+from shopstill.tasks import TEACHER, Labels
+from shopstill.tasks._catalogue import Catalogue
+from shopstill.tasks._contest import BM25, costs
+from shopstill.tasks._course import Part
+from shopstill.tasks.relevance import Relevance, RelevanceCourse
 
+_NOWHERE = Labels(teacher=Path("none"), store=Path("none"), folder=Path("none"))
 QUICK = {"resamples": 200, "slice_resamples": 100, "permutations": 100}
 
 
@@ -36,7 +41,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 @pytest.fixture
 def catalogue(shop: Shop) -> Catalogue:
-    return Catalogue(shop, split_queries(shop, SplitConfig(valid=0.2, test=0.3, seed=1)), Relevance())
+    return Catalogue(shop, split_queries(shop, SplitConfig(valid=0.2, test=0.3, seed=1)), Relevance().text)
 
 
 def _model(start: Path, head: str = "interaction") -> build.TextModel:
@@ -104,7 +109,7 @@ def test_what_may_be_learned_from_has_no_query_that_judges(catalogue: Catalogue)
 def test_a_part_without_pairs_is_refused_with_the_fix(shop: Shop) -> None:
     split = split_queries(shop, SplitConfig(valid=0.2, test=0.3, seed=1))
     sides = pa.array(["train"] * split.num_rows)
-    everything = Catalogue(shop, split.set_column(split.column_names.index("split"), "split", sides), Relevance())
+    everything = Catalogue(shop, split.set_column(split.column_names.index("split"), "split", sides), Relevance().text)
     with pytest.raises(DataError, match="split test: no judged pair; give it a larger share"):
         everything.judged("test")
 
@@ -119,7 +124,7 @@ def test_the_text_of_a_product_is_what_the_task_says(tmp_path: Path) -> None:
         writer.write("queries", [{"query_id": "1", "text": "mug"}])
         writer.write("judgments", [{"query_id": "1", "product_id": "1", "grade": 1.0, "gain": 1.0}])
     split = pa.table({"query_id": ["1"], "split": ["train"]})
-    found = {text: Catalogue(Shop(tmp_path), split, Relevance(text=text)).products for text in _TEXTS}
+    found = {text: Catalogue(Shop(tmp_path), split, text).products for text in _TEXTS}
     assert found == _TEXTS
 
 
@@ -152,10 +157,12 @@ def test_validation_watches_the_mean_of_what_needs_no_curve(catalogue: Catalogue
 def lineup(catalogue: Catalogue) -> Lineup:
     """A teacher that knows the grades up to a little noise."""
 
-    def knowing(pairs: Pairs) -> np.ndarray:
-        return pairs.grade_N + 0.3 * np.random.default_rng(0).normal(size=len(pairs))
+    class Knowing(RelevanceCourse):
+        def teachers(self, part: Part, labels: Labels) -> np.ndarray:
+            grade_N = self.catalogue.judged(part).grade_N
+            return grade_N + 0.3 * np.random.default_rng(0).normal(size=len(grade_N))
 
-    return Lineup(catalogue, knowing)
+    return Lineup(Knowing(catalogue, Relevance(), 0), _NOWHERE)
 
 
 def test_models_stand_side_by_side(lineup: Lineup, tiny_start: Path) -> None:
@@ -171,7 +178,11 @@ def test_models_stand_side_by_side(lineup: Lineup, tiny_start: Path) -> None:
 
 
 def test_a_teacher_that_lacks_scores_is_left_out(catalogue: Catalogue, caplog: pytest.LogCaptureFixture) -> None:
-    held = Lineup(catalogue, lambda pairs: np.where(np.arange(len(pairs)) == 0, np.nan, 1.0))
+    class Lacking(RelevanceCourse):
+        def teachers(self, part: Part, labels: Labels) -> np.ndarray:
+            return np.where(np.arange(len(self.catalogue.judged(part))) == 0, np.nan, 1.0)
+
+    held = Lineup(Lacking(catalogue, Relevance(), 0), _NOWHERE)
     assert list(held.scored().judge(Judging(metrics=("ndcg@10",), **QUICK)).roles) == [BM25, "random"]
     assert "no score for 2 of the validation and test pairs" in caplog.text
 

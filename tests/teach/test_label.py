@@ -15,7 +15,8 @@ import pytest
 
 from shopstill.core.errors import DataError
 from shopstill.data.pairs import PairTexts
-from shopstill.teach.label import Labelling, keys_of, label
+from shopstill.teach.keys import digests
+from shopstill.teach.label import Labelling, ask, keys_of, label
 from shopstill.teach.store import LabelStore
 
 PAIRS = 600
@@ -153,6 +154,7 @@ from pathlib import Path
 import numpy as np
 from shopstill.data.pairs import PairTexts
 from shopstill.teach.label import Labelling, label
+from shopstill.teach.keys import digests
 from shopstill.teach.store import LabelStore
 
 journal = os.open(asked, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -195,3 +197,27 @@ def test_killed_at_random_moments_it_ends_with_the_same_labels(tmp_path: Path) -
     assert store.lookup(keys_of(pairs, store)).logits.tolist() == [i % 20 + i for i in range(PAIRS)]
     asked = len(journal.read_text().splitlines())
     assert asked <= PAIRS + kills * (SHARD + CALL), "more than the open shard was asked about twice"
+
+
+def test_questions_of_any_kind_are_asked_by_their_content(tmp_path: Path) -> None:
+    store = LabelStore(tmp_path, teacher="t", preparation="p", outputs=3, features={"items": 2})
+    contents = [b"one", b"two", b"one"]
+    calls: list[list[int]] = []
+
+    def answer(rows: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        calls.append(rows.tolist())
+        return np.tile([0.5, 1.5, 2.5], (len(rows), 1)), {"items": np.full((len(rows), 2), 16_777_217, np.int32)}
+
+    done = ask(digests(contents), answer, store)
+    assert (done.labelled, done.reused, calls) == (2, 1, [[0, 1]])
+    found = LabelStore(tmp_path, teacher="t", preparation="p", outputs=3, features={"items": 2}).lookup(
+        digests(contents)
+    )
+    assert found.logits.tolist() == [[0.5, 1.5, 2.5]] * 3
+    assert found.features["items"].tolist() == [[16_777_217] * 2] * 3, "whole numbers stay as they are"
+
+
+def test_an_answer_that_is_no_number_names_the_question(tmp_path: Path) -> None:
+    store = LabelStore(tmp_path, teacher="t", preparation="p")
+    with pytest.raises(DataError, match="shopper 1: must be finite"):
+        ask(digests([b"a", b"b"]), lambda rows: np.where(rows == 1, np.nan, 0.0), store, named="shopper {}".format)

@@ -41,6 +41,9 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
     one.add_argument(
         "--also", type=Path, action="append", default=[], metavar="BUNDLE", help="load it beside, to compare"
     )
+    one.add_argument(
+        "--recommend", type=Path, action="append", default=[], metavar="BUNDLE", help="a model of histories; again"
+    )
     one.add_argument("--shadow", type=Path, metavar="BUNDLE", help="have it score a sample of the searches unseen")
     one.add_argument("--shadow-share", type=float, default=0.05, metavar="SHARE", help="of the searches, from 0 to 1")
     one.add_argument("--alarm", type=float, default=0.5, metavar="SHARE", help="of the first ten that a shadow shares")
@@ -85,6 +88,8 @@ def _opened(options: argparse.Namespace) -> Engine:
     engine = Engine.open(index, options.bundle, shadow=shadow)
     try:
         beside(engine, options.also)
+        for bundle in options.recommend:
+            engine.recommenders.load(bundle)
     except BaseException:
         engine.close()
         raise

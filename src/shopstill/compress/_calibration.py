@@ -7,31 +7,21 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from shopstill.core.errors import ConfigError
 from shopstill.data.lexical import LexicalIndex
-from shopstill.train.batches import Examples
+from shopstill.models.families import Model
+from shopstill.train.batches import Examples, TrainingSet
 from shopstill.train.fit import History, Judge, fit
 from shopstill.train.objective import Objective
 from shopstill.train.predict import predict
 from shopstill.train.training import Training
 from shopstill.types import Batch, Term
-
-
-class Model(Protocol):
-    """A network with what its inputs are made with, such as ``shopstill.models.build.TextModel``; a dataclass."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def network(self) -> Any:
-        """The network; called with a batch's inputs, it returns ``Signals``."""
-        ...
-
 
 M = TypeVar("M", bound=Model)
 
@@ -58,7 +48,7 @@ class Calibration:
         notes: what passes found out, by their names, as plain JSON values: for the report.
     """
 
-    examples: Callable[[Any, int | None], Examples]
+    examples: Callable[[Any, int | None], TrainingSet]
     objective: tuple[Term, ...]
     judge: Callable[[Any], Judge]
     texts: Callable[[], Iterable[str]]
@@ -69,19 +59,30 @@ class Calibration:
     notes: dict[str, Any] = field(default_factory=dict)
 
     def taught_by(self, teacher: Model) -> Calibration:
-        """The same rows with another teacher's logits, and no features of it."""
+        """The same rows with another teacher's logits, and no features of it.
+
+        Raises:
+            ConfigError: a row is not one prediction, such as a whole history.
+        """
+
+        def rows_of(model: Model, rows: int | None) -> Examples:
+            found = self.examples(model, rows)
+            if not isinstance(found, Examples):
+                raise ConfigError(f"distil: needs rows that are predicted one by one, not {type(found).__name__}")
+            return found
 
         def examples(model: Model, rows: int | None) -> Examples:
-            said = predict(teacher.network, self.examples(teacher, rows).feed, what="asking the assistant").logits
-            return replace(self.examples(model, rows), teacher_N=said, features=None)
+            said = predict(teacher.network, rows_of(teacher, rows).feed, what="asking the assistant").logits
+            return replace(rows_of(model, rows), teacher_N=said, features=None)
 
         return replace(self, examples=examples)
 
     def batches(self, model: Model, rows: int, batch_rows: int = 64) -> Iterator[Batch]:
         """Some training rows, drawn by the seed, in batches."""
         examples = self.examples(model, rows)
-        for at in range(0, len(examples.target_N), batch_rows):
-            yield examples.batch(np.arange(at, min(at + batch_rows, len(examples.target_N))))
+        count = len(examples.group_N)
+        for at in range(0, count, batch_rows):
+            yield examples.batch(np.arange(at, min(at + batch_rows, count)))
 
     def loss(self, model: Model, batch: Batch, objective: Objective | None = None) -> Tensor:
         """The objective on a batch, with its gradient; give the objective where it has projections of its own."""

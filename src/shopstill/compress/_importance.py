@@ -12,7 +12,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from shopstill.compress._calibration import Calibration, Model
+from shopstill.compress._calibration import Calibration
+from shopstill.models.families import Model
 from shopstill.train.objective import Objective
 
 Importance = Literal["magnitude", "activation", "taylor"]
@@ -47,7 +48,7 @@ def units(
     objective: Objective | None = None
     with watching(readers, see), _matrices_at_rest(model.network):
         for batch in calibration.batches(model, rows, batch_rows=16):
-            objective = objective or _objective(model, calibration, batch)
+            objective = objective or objective_for(model, calibration, batch)
             calibration.loss(model, batch, objective).backward()
             for name, sum_C in sums.items():
                 total[name] += sum_C.unflatten(0, (counts[name], -1)).sum(1).square()
@@ -118,7 +119,8 @@ def _pre_hook(name: str, see: See) -> Callable[[nn.Module, tuple[Any, ...]], Non
     return lambda _, inputs: see(name, inputs[0])
 
 
-def _objective(model: Model, calibration: Calibration, batch: Any) -> Objective:
+def objective_for(model: Model, calibration: Calibration, batch: Any) -> Objective:
+    """The calibration's objective, with the projections that it needs on such a batch."""
     objective = Objective(calibration.objective)
     if batch.teacher is not None and batch.teacher.features:
         torch.manual_seed(calibration.seed)

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from shopstill.compress._calibration import Calibration, Model
+from shopstill.compress._calibration import Calibration
 from shopstill.compress._importance import watching
 from shopstill.models.compact._grid import LEAST, MOST
 from shopstill.models.compact._part import Linear, LinearPart
@@ -18,6 +18,7 @@ from shopstill.models.compact.half import Half
 from shopstill.models.compact.int8_dynamic import Int8Dynamic
 from shopstill.models.compact.int8_static import Int8Static
 from shopstill.models.compact.packed import Packed
+from shopstill.models.families import Model
 from shopstill.models.towers import InteractionHead, TokenTower
 
 Calibrate = Literal["minmax", "percentile", "entropy"]
@@ -123,12 +124,24 @@ def observe(
             one.low, one.high = min(one.low, low), max(one.high, high)
             one.work += x.numel() * layers[name].out_features
 
-    with watching(layers, bounds):
+    # Convolutions are no linear layers, but they do work: what is worth rounding is so beside them.
+    others = {name: m for name, m in model.network.named_modules() if isinstance(m, nn.Conv2d)}
+
+    def count(name: str, x: Tensor) -> None:
+        seen.setdefault(name, Seen()).work += _multiplications(others[name], x)
+
+    with watching(layers, bounds), watching(others, count):
         _run(model, calibration, rows)
     if spread:
         with watching(layers, lambda name, x: seen[name].add(x) if name in seen else None):
             _run(model, calibration, rows)
     return seen
+
+
+def _multiplications(conv: nn.Conv2d, x_BCHW: Tensor) -> int:
+    """Of a convolution, but for what its edges leave out."""
+    places = x_BCHW.numel() // (x_BCHW.shape[1] * conv.stride[0] * conv.stride[1])
+    return places * conv.weight.numel()
 
 
 def _run(model: Model, calibration: Calibration, rows: int) -> None:

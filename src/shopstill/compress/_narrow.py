@@ -6,19 +6,22 @@ Shapes: ``D`` width before, ``E`` after, ``V`` tokens, ``S`` tokens of a batch.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shopstill.compress import _importance
-from shopstill.compress._calibration import Calibration, Model
+from shopstill.compress._calibration import Calibration
 from shopstill.compress._encoders import slim
 from shopstill.compress._importance import Importance
 from shopstill.compress._ranked import levelled
 from shopstill.models.cross import CrossEncoder, FirstHead, SidesHead
 from shopstill.models.encoder import Encoder, Layer
+from shopstill.models.families import Model
+from shopstill.models.label import BothNetwork, TextNetwork
+from shopstill.models.label.texts import EncoderBody
 from shopstill.models.towers import TokenTower
 
 
@@ -70,6 +73,16 @@ def encoder(model: Model, calibration: Calibration, name: str, made: Encoder, wa
             module.head = _narrow_head(module, keep, before.width)
         if isinstance(module, TokenTower) and module.body is made:
             module.project = slim(module.project, columns=keep)
+        if _classifies(module, made):
+            owner, part = module.text_reader
+            setattr(owner, part, slim(getattr(owner, part), columns=keep))
+
+
+def _classifies(module: nn.Module, made: Encoder) -> TypeGuard[TextNetwork | BothNetwork]:
+    """Whether a network puts texts into classes by the states of that encoder."""
+    if not isinstance(module, TextNetwork | BothNetwork):
+        return False
+    return isinstance(module.body, EncoderBody) and module.body.encoder is made
 
 
 def _readers(network: nn.Module, name: str, made: Encoder) -> dict[str, nn.Linear]:
@@ -80,6 +93,9 @@ def _readers(network: nn.Module, name: str, made: Encoder) -> dict[str, nn.Linea
             found[f"{owner}.head.dense"] = module.head.dense
         if isinstance(module, TokenTower) and module.body is made:
             found[f"{owner}.project"] = module.project
+        if _classifies(module, made):
+            holder, part = module.text_reader
+            found[f"{owner}.text_reader"] = getattr(holder, part)
     return {n: m for n, m in found.items() if isinstance(m, nn.Linear)}
 
 

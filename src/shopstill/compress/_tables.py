@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from shopstill.compress import _tokens
-from shopstill.compress._calibration import Calibration, Model
+from shopstill.compress._calibration import Calibration
 from shopstill.core.errors import ConfigError
 from shopstill.models.encoder import Encoder
+from shopstill.models.families import Model
 from shopstill.models.towers import TokenTower
 
 

@@ -38,7 +38,9 @@ class Distil:
         """The new network, taught."""
         texts: Any = model
         if not isinstance(texts, TextModel):
-            raise ConfigError(f"distil: teaches networks of texts, not {type(model).__name__}")
+            raise ConfigError(
+                f"distil: teaches networks of texts, not {type(model).__name__}; train such a student apart"
+            )
         assistant = calibration.folder.with_name(f"{calibration.folder.name}-assistant")
         build.save(texts, assistant)
         made = build.create(self.model, assistant, calibration.seed)

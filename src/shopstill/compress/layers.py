@@ -10,11 +10,12 @@ from pydantic import Field
 from torch import nn
 
 from shopstill.compress import Stage
-from shopstill.compress._calibration import Calibration, M, Model, copied
+from shopstill.compress._calibration import Calibration, M, copied
 from shopstill.compress._encoders import encoders, restate
 from shopstill.core.config import config
 from shopstill.core.errors import ConfigError
 from shopstill.models.encoder import Encoder
+from shopstill.models.families import Model
 from shopstill.train.objective import Objective
 from shopstill.types import Batch
 

@@ -8,10 +8,11 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from shopstill.compress import Stage
-from shopstill.compress._calibration import Calibration, M, Model, copied
+from shopstill.compress._calibration import Calibration, M, copied
 from shopstill.core.config import config
 from shopstill.core.errors import ConfigError
 from shopstill.data.vectors import Codec
+from shopstill.models.families import Model
 from shopstill.models.towers import TwoTowers
 
 

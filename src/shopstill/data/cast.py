@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -12,14 +13,14 @@ import pyarrow.compute as pc
 
 from shopstill.core.errors import DataError
 from shopstill.data.chunk import WRONG_TYPE, Chunk, Reject, Scale
-from shopstill.data.schema import SCHEMAS
+from shopstill.data.schema import SCHEMAS, EventKind
 from shopstill.data.text import language, normalise
 
 MISSING = "missing"
 UNKNOWN_GRADE = "unknown grade"
 TEXTS = frozenset({"title", "description", "brand", "text", "label"})
 SPLITS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "dev": "valid", "test": "test"}
-KINDS = ("impression", "click", "cart", "purchase")
+KINDS: tuple[str, ...] = get_args(EventKind)
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 _WHOLE = re.compile(r"\.0*$")

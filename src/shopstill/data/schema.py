@@ -6,7 +6,12 @@ stays itself. Extra columns of a source are not kept; put what matters into ``at
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pyarrow as pa
+
+EventKind = Literal["impression", "click", "favourite", "cart", "purchase"]
+"""What a shopper did: was shown a product, opened it, put it by for later, put it into the cart, bought it."""
 
 
 def _column(name: str, kind: pa.DataType, meaning: str, *, required: bool = False) -> pa.Field:
@@ -22,7 +27,7 @@ PRODUCTS = pa.schema(
         _column("category", pa.list_(pa.string()), "path from the root to the leaf"),
         _column("price", pa.float64(), "price in whole units of the currency"),
         _column("attributes", pa.map_(pa.string(), pa.string()), "attribute name → value, such as colour → red"),
-        _column("image", pa.string(), "path or address of a picture"),
+        _column("image", pa.string(), "picture: a path, archive.zip!/member inside of a zip, or an address"),
         _column("language", pa.string(), "language of the title: en, zh, …"),
     ]
 )
@@ -53,7 +58,7 @@ EVENTS = pa.schema(
         _column("session_id", pa.string(), "visit"),
         _column("query_id", pa.string(), "the query that led here, if any"),
         _column("product_id", pa.string(), "what", required=True),
-        _column("kind", pa.string(), "impression, click, cart or purchase", required=True),
+        _column("kind", pa.string(), "impression, click, favourite, cart or purchase", required=True),
         _column("position", pa.int32(), "place in the list that was shown, from 1"),
         _column("time", pa.timestamp("ms"), "when, UTC", required=True),
     ]

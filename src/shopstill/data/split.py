@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +12,7 @@ from pydantic import Field
 
 from shopstill.core.config import config
 from shopstill.core.errors import ConfigError, DataError
+from shopstill.data.deal import Group, deal
 from shopstill.data.shop import Shop
 from shopstill.data.text import fold, tokenise
 
@@ -49,15 +48,6 @@ class LeakError(DataError):
     """The same query stands on two sides."""
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Queries that are one for a leak: never parted."""
-
-    key: str
-    ids: tuple[str, ...]
-    stratum: str
-
-
 def split_queries(shop: Shop, settings: SplitConfig) -> pa.Table:
     """Part a shop's queries into train, valid and test.
 
@@ -83,7 +73,7 @@ def split_queries(shop: Shop, settings: SplitConfig) -> pa.Table:
         sides = _tested_on(shop, settings, settings.folds)
     else:
         shares = {"test": settings.test, "valid": settings.valid}
-        sides = _deal(_groups(shop), shares, "train", settings.seed)
+        sides = deal(_groups(shop), shares, "train", settings.seed, strata=STRATA)
     table = _table(shop, "split", sides, pa.string())
     check_leaks(shop, table)
     return table
@@ -107,8 +97,8 @@ def folds(shop: Shop, k: int, seed: int = 0) -> pa.Table:
     return table
 
 
-def _dealt_folds(groups: Sequence[_Group], k: int, seed: int) -> dict[str, str]:
-    return _deal(groups, {str(number): 1 / k for number in range(k - 1)}, str(k - 1), seed)
+def _dealt_folds(groups: Sequence[Group], k: int, seed: int) -> dict[str, str]:
+    return deal(groups, {str(number): 1 / k for number in range(k - 1)}, str(k - 1), seed, strata=STRATA)
 
 
 def _tested_on(shop: Shop, settings: SplitConfig, k: int) -> dict[str, str]:
@@ -120,7 +110,8 @@ def _tested_on(shop: Shop, settings: SplitConfig, k: int) -> dict[str, str]:
     tested = {query_id for query_id, fold in dealt.items() if fold == str(settings.fold)}
     rest = [group for group in groups if group.ids[0] not in tested]
     share = settings.valid * len(dealt) / (len(dealt) - len(tested))
-    return {**dict.fromkeys(tested, "test"), **_deal(rest, {"valid": share}, "train", settings.seed)}
+    dealt = deal(rest, {"valid": share}, "train", settings.seed, strata=STRATA)
+    return {**dict.fromkeys(tested, "test"), **dealt}
 
 
 def check_leaks(shop: Shop, parted: pa.Table) -> None:
@@ -194,7 +185,7 @@ def _texts(shop: Shop) -> dict[str, str]:
     return dict(zip(queries["query_id"].to_pylist(), queries["text"].to_pylist(), strict=True))
 
 
-def _groups(shop: Shop) -> list[_Group]:
+def _groups(shop: Shop) -> list[Group]:
     """Queries by their words; a group stands in the highest stratum of its queries."""
     stratum = dict(zip(*strata(shop).to_pydict().values(), strict=True))
     found: dict[str, list[str]] = {}
@@ -203,41 +194,14 @@ def _groups(shop: Shop) -> list[_Group]:
     if not found:
         raise DataError(f"{shop.path}: has no queries to part; read a table of queries")
     return [
-        _Group(key, tuple(sorted(ids)), min((stratum[i] for i in ids), key=STRATA.index)) for key, ids in found.items()
+        Group(key, tuple(sorted(ids)), min((stratum[i] for i in ids), key=STRATA.index)) for key, ids in found.items()
     ]
-
-
-def _deal(groups: Sequence[_Group], shares: Mapping[str, float], rest: str, seed: int) -> dict[str, str]:
-    """Side of each query id: within each stratum the groups, in an order drawn by the seed, fill each share in turn."""
-    sides: dict[str, str] = {}
-    passed, given = 0, Counter[str]()
-    for stratum in STRATA:
-        within = sorted((g for g in groups if g.stratum == stratum), key=lambda g: _draw(g.key, seed))
-        passed += sum(len(g.ids) for g in within)
-        # What rounding leaves in one stratum is made up in the next.
-        wanted = {side: round(share * passed) - given[side] for side, share in shares.items()}
-        for group in within:
-            side = next((s for s, left in wanted.items() if left >= (len(group.ids) + 1) // 2), rest)
-            if side != rest:
-                wanted[side] -= len(group.ids)
-            given[side] += len(group.ids)
-            sides.update(dict.fromkeys(group.ids, side))
-    empty = [side for side, share in {**shares, rest: 1.0}.items() if share > 0 and not given[side]]
-    if empty:
-        raise DataError(
-            f"{len(groups)} different queries are too few: {', '.join(empty)} would be empty; lower the shares"
-        )
-    return sides
-
-
-def _draw(key: str, seed: int) -> bytes:
-    return hashlib.blake2b(f"{seed}\n{key}".encode(), digest_size=8).digest()
 
 
 def _publishers(shop: Shop, settings: SplitConfig) -> dict[str, str]:
     given = _given_sides(shop)
     groups = _groups(shop)
-    training: list[_Group] = []
+    training: list[Group] = []
     sides: dict[str, str] = {}
     left_out = 0
     for group in groups:
@@ -248,11 +212,11 @@ def _publishers(shop: Shop, settings: SplitConfig) -> dict[str, str]:
         left_out += len(group.ids) - len(kept) if side != "train" else 0
         sides.update(dict.fromkeys(kept, side))
         if kept and side == "train":
-            training.append(_Group(group.key, kept, group.stratum))
+            training.append(Group(group.key, kept, group.stratum))
     if left_out:
         log.warning("%d queries say the same as one of the publisher's held-out queries and are left out", left_out)
     if settings.valid and "valid" not in sides.values():
-        sides |= _deal(training, {"valid": settings.valid}, "train", settings.seed)
+        sides |= deal(training, {"valid": settings.valid}, "train", settings.seed, strata=STRATA)
     return sides
 
 

@@ -6,6 +6,7 @@ Shape legend: ``N`` judged rows (a query with a product), ``U`` units (queries).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from pydantic import AfterValidator, Field
 from shopstill.core.config import config, plain
 from shopstill.core.errors import DataError
 from shopstill.core.progress import progress
+from shopstill.evaluate.classes import class_scores, mistakes
 from shopstill.evaluate.disagree import disagreements
 from shopstill.evaluate.judged import Judged, Truth, judged
 from shopstill.evaluate.lineup import Lineup, lineup, statistics_of
@@ -99,7 +101,7 @@ def compare(
             slices += _slices(name, label_N, rows, models, config)
             bar.advance(1, name)
     return Evaluation(
-        config=plain(config),
+        config=plain(config) | {"words": asdict(truth.words)},
         roles=models.roles,
         units=rows.units,
         rows=len(rows.unit_N),
@@ -108,13 +110,20 @@ def compare(
         comparisons=_comparisons(statistics, sampled, models.roles, config),
         kept=tuple(_kept(metrics, sampled, models, config.confidence)),
         slices=tuple(slices),
-        disagreements=tuple(_disagreements(truth, statistics, models, config)),
+        disagreements=tuple(
+            mistakes(truth, models, config.disagreements)
+            if truth.classes
+            else _disagreements(truth, statistics, models, config)
+        ),
+        classes=tuple(class_scores(truth, models)),
         per_unit=_per_unit(truth, statistics),
     )
 
 
 def _judged(truth: Truth, config: Judging) -> Judged:
-    rows = judged(truth.unit_N, truth.gain_N, truth.grade_N, len(truth.unit_ids), config.relevant_grade)
+    rows = judged(
+        truth.unit_N, truth.gain_N, truth.grade_N, len(truth.unit_ids), config.relevant_grade, len(truth.among)
+    )
     per_unit = {"queries": truth.queries, **{f"slices[{k!r}]": v for k, v in truth.slices.items()}}
     per_row = {"product_ids": truth.product_ids, "titles": truth.titles}
     per_row |= {f"row_slices[{k!r}]": v for k, v in truth.row_slices.items()}

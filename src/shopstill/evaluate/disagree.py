@@ -46,7 +46,7 @@ def disagreements(
             teacher=names[1],
             student_value=float(student_U[unit]),
             teacher_value=float(teacher_U[unit]),
-            candidates=len(rows),
+            candidates=len(truth.among) or len(rows),
             student_top=_top(truth, rows, student[1], shown),
             teacher_top=_top(truth, rows, teacher[1], shown),
         )
@@ -54,8 +54,20 @@ def disagreements(
 
 def _top(truth: Truth, rows: np.ndarray, score_N: Floats, shown: int) -> tuple[Shown, ...]:
     grade_N = np.asarray(truth.grade_N, dtype=np.float64)
+    if truth.among:
+        return _first(truth, int(rows[0]), score_N[int(rows[0]), 2 : 2 + shown])
     best = rows[np.argsort(-score_N[rows], kind="stable")][:shown]
     return tuple(
         Shown(place=place, product_id=truth.product_ids[row], title=truth.titles[row], grade=float(grade_N[row]))
         for place, row in enumerate(best, start=1)
+    )
+
+
+def _first(truth: Truth, row: int, item_S: np.ndarray) -> tuple[Shown, ...]:
+    """What a model ranks first of a whole catalogue; the row itself has its grade, all others have none."""
+    own = truth.titles[row]
+    named = [truth.among[int(item) - 1] for item in item_S]
+    return tuple(
+        Shown(place=place, product_id=title, title=title, grade=float(title == own))
+        for place, title in enumerate(named, start=1)
     )

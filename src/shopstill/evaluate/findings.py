@@ -12,6 +12,7 @@ from shopstill.evaluate.quality import parse_metric
 from shopstill.evaluate.results import Comparison, Evaluation
 from shopstill.evaluate.size import Size
 from shopstill.evaluate.steps import Step, front
+from shopstill.evaluate.wording import Wording
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,11 @@ class Findings:
     def primary(self) -> str:
         """The metric that counts first."""
         return self.evaluation.metrics[0]
+
+    @property
+    def words(self) -> Wording:
+        """What units and rows are called."""
+        return Wording(**self.evaluation.config.get("words", {}))
 
     @property
     def teacher(self) -> str | None:

@@ -5,7 +5,7 @@ Shape legend: ``N`` judged rows (a query with a product), ``U`` units (queries).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from shopstill.core.errors import DataError
+from shopstill.evaluate.wording import Wording
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -43,6 +44,11 @@ class Truth:
         gain_N: [N] what each row is worth in NDCG, ≥ 0.
         slices: name of a division → [U] label of each query, such as ``{"length": by_length(queries)}``.
         row_slices: name of a division → [N] label of each row, such as ``{"product": seen(product_ids, trained)}``.
+        among: titles of a whole catalogue, of which each unit's one row was ranked; empty where the rows of a unit are
+            ranked among themselves. A model's scores are then places: see ``check_scores``.
+        classes: names of classes, where grades are their numbers.
+        picture: row → a picture of it as an address for a page, or None.
+        words: what the report calls units and rows.
     """
 
     unit_ids: Sequence[str]
@@ -54,6 +60,10 @@ class Truth:
     gain_N: ArrayLike
     slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     row_slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    among: Sequence[str] = ()
+    classes: Sequence[str] = ()
+    picture: Callable[[int], str | None] = lambda row: None
+    words: Wording = field(default_factory=Wording)
 
 
 def joined(truths: Sequence[Truth]) -> Truth:
@@ -85,6 +95,9 @@ def joined(truths: Sequence[Truth]) -> Truth:
         gain_N=np.concatenate([np.asarray(truth.gain_N) for truth in truths]),
         slices=divisions("slices"),
         row_slices=divisions("row_slices"),
+        among=truths[0].among,
+        classes=truths[0].classes,
+        words=truths[0].words,
     )
 
 
@@ -98,6 +111,7 @@ class Judged:
         grade_N: the truth on the source's own scale, or a class number.
         relevant_N: whether the row counts as relevant for MRR, MAP, recall and precision.
         units: how many units there are; some may have no row.
+        among: of how many the one row of each unit was ranked; 0 where rows are ranked among themselves.
     """
 
     unit_N: Ints
@@ -105,6 +119,7 @@ class Judged:
     grade_N: Floats
     relevant_N: Bools
     units: int
+    among: int = 0
 
     @cached_property
     def size_U(self) -> Ints:
@@ -123,11 +138,17 @@ class Judged:
             grade_N=self.grade_N[keep_N],
             relevant_N=self.relevant_N[keep_N],
             units=self.units,
+            among=self.among,
         )
 
 
 def judged(
-    unit_N: ArrayLike, gain_N: ArrayLike, grade_N: ArrayLike, units: int, relevant_grade: float | None = None
+    unit_N: ArrayLike,
+    gain_N: ArrayLike,
+    grade_N: ArrayLike,
+    units: int,
+    relevant_grade: float | None = None,
+    among: int = 0,
 ) -> Judged:
     """Check the truth's arrays and put them together.
 
@@ -137,6 +158,7 @@ def judged(
         grade_N: [N] grades, finite.
         units: how many units.
         relevant_grade: rows of at least this grade are relevant; None: rows with a gain above 0.
+        among: of how many each row was ranked, where a unit has one row; else 0.
 
     Raises:
         DataError: lengths differ, there is no row, or a value is out of bounds; the message names the row.
@@ -151,7 +173,9 @@ def judged(
     _refuse("gain", gain, ~(np.isfinite(gain) & (gain >= 0)), "finite and at least 0")
     _refuse("grade", grade, ~np.isfinite(grade), "finite")
     relevant = gain > 0 if relevant_grade is None else grade >= relevant_grade
-    return Judged(unit_N=unit, gain_N=gain, grade_N=grade, relevant_N=relevant, units=units)
+    if among and len(np.unique(unit)) < len(unit):
+        raise DataError(f"truth: {len(unit)} rows of {len(np.unique(unit))} units; ranked among all, each unit has one")
+    return Judged(unit_N=unit, gain_N=gain, grade_N=grade, relevant_N=relevant, units=units, among=among)
 
 
 def _refuse(field: str, value_N: NDArray[np.generic], bad_N: Bools, allowed: str) -> None:
@@ -160,8 +184,11 @@ def _refuse(field: str, value_N: NDArray[np.generic], bad_N: Bools, allowed: str
         raise DataError(f"truth: row {row}: {field} is {value_N[row]}; it must be {allowed}")
 
 
-def check_scores(model: str, score_N: ArrayLike, rows: int, *, finite: bool = False) -> Floats:
-    """A model's scores as float64.
+def check_scores(model: str, score_N: ArrayLike, rows: int, *, finite: bool = False, among: int = 0) -> Floats:
+    """A model's scores as float64 [N]; or, where rows are ranked ``among`` a whole catalogue, their places [N, 2 + S].
+
+    A place says how many of the catalogue score higher than the row, and how many others score the same; then may come
+    S items that the model ranks first, by number from 1, to be shown.
 
     Raises:
         DataError: not one score per row, or a score is NaN (or, with ``finite``, infinite); names model and row.
@@ -172,12 +199,14 @@ def check_scores(model: str, score_N: ArrayLike, rows: int, *, finite: bool = Fa
     shopstill.core.errors.DataError: model 'fast': row 1: score is nan; every row needs a number
     """
     score = np.asarray(score_N, dtype=np.float64)
-    if score.shape != (rows,):
+    right = score.ndim == 2 and len(score) == rows and score.shape[1] >= 2 if among else score.shape == (rows,)
+    if not right:
+        wanted = f"[{rows}, 2 or more] places" if among else "one each"
         raise DataError(
-            f"model {model!r}: scores have shape {score.shape}, but the truth has {rows} rows: give one each"
+            f"model {model!r}: scores have shape {score.shape}, but the truth has {rows} rows: give {wanted}"
         )
     bad = ~np.isfinite(score) if finite else np.isnan(score)
     if bad.any():
-        row = int(np.argmax(bad))
+        row = int(np.argmax(bad if bad.ndim == 1 else bad.any(1)))
         raise DataError(f"model {model!r}: row {row}: score is {score[row]}; every row needs a number")
     return score

@@ -60,8 +60,8 @@ def lineup(
             raise ConfigError(f"predictions.{name}: no such model; {nearest(name, scores)}")
     return Lineup(
         roles={**parsed, RANDOM: Role(kind="random")},
-        scores={name: check_scores(name, score, count) for name, score in scores.items()},
-        predictions={name: check_scores(name, value, count) for name, value in predictions.items()},
+        scores={name: check_scores(name, score, count, among=rows.among) for name, score in scores.items()},
+        predictions={name: check_scores(name, value, count, among=rows.among) for name, value in predictions.items()},
     )
 
 
@@ -91,11 +91,20 @@ def statistics_of(metric: Metric, rows: Judged, models: Lineup, min_candidates: 
         DataError: a prediction is infinite, or no unit counts.
     """
     said = models.scores
-    if metric.on == "predictions":
+    if rows.among:
+        if metric.level != "unit":
+            raise ConfigError(f"metric {metric.name!r}: reads scores, and what is ranked among all has places alone")
+        no_order = np.tile([0.0, rows.among - 1.0], (len(rows.unit_N), 1))
+        return {name: statistic(metric, rows, place_N) for name, place_N in {**said, RANDOM: no_order}.items()}
+    if metric.on != "scores":
         said = {name: check_scores(name, v, len(v), finite=True) for name, v in models.predictions.items()}
         if not said:
             raise ConfigError(f"metric {metric.name!r}: reads predictions, and no model has any")
     constant_N = np.full(len(rows.unit_N), _constant(metric, rows.grade_N))
+    if metric.on == "both":
+        said = {name: np.stack([models.scores[name], classes], 1) for name, classes in said.items()}
+        share = float(np.mean(rows.grade_N == constant_N))
+        constant_N = np.stack([np.full(len(constant_N), share), constant_N], 1)
     return {
         name: statistic(metric, rows, output_N, min_candidates=min_candidates)
         for name, output_N in {**said, RANDOM: constant_N}.items()
@@ -103,7 +112,7 @@ def statistics_of(metric: Metric, rows: Judged, models: Lineup, min_candidates: 
 
 
 def _constant(metric: Metric, grade_N: Floats) -> float:
-    if metric.base in ("accuracy", "macro_f1"):
+    if metric.base in ("accuracy", "macro_f1", "ece"):
         grades, counts = np.unique(grade_N, return_counts=True)
         return float(grades[np.argmax(counts)])
     return float(np.median(grade_N) if metric.base == "mae" else np.mean(grade_N))

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from shopstill.core.errors import ConfigError, nearest
 from shopstill.evaluate.judged import Floats, Judged, check_scores
-from shopstill.evaluate.ranking import FUNCTIONS, rank, spread
+from shopstill.evaluate.ranking import FUNCTIONS, placed, rank, spread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,8 @@ class Metric:
         cutoff: the part after ``@``; None for the whole list.
         level: ``unit`` where the metric is a mean of one value per unit, ``corpus`` where it is one value of all rows.
         higher: whether more is better.
-        on: whether it reads ranking scores (any scale) or predictions (on the scale of the grades, or classes).
+        on: whether it reads ranking scores (any scale), predictions (on the scale of the grades, or classes), or both:
+            scores that are the confidence in the predicted class.
     """
 
     name: str
@@ -36,16 +37,18 @@ class Metric:
     cutoff: int | None
     level: Literal["unit", "corpus"]
     higher: bool = True
-    on: Literal["scores", "predictions"] = "scores"
+    on: Literal["scores", "predictions", "both"] = "scores"
 
 
-_UNIT = ("ndcg", "ndcg_exp", "mrr", "map", "recall", "precision", "query_spearman")
-_NEEDS_CUTOFF = ("recall", "precision")
+_UNIT = ("ndcg", "ndcg_exp", "mrr", "map", "recall", "hr", "precision", "query_spearman")
+_NEEDS_CUTOFF = ("recall", "hr", "precision")
 _ON_PREDICTIONS = ("rmse", "mae", "accuracy", "macro_f1")
-_ERRORS = ("rmse", "mae")
-_CORPUS = ("spearman", "pearson", *_ON_PREDICTIONS)
+_ON_BOTH = ("ece",)
+_ERRORS = ("rmse", "mae", "ece")
+_CORPUS = ("spearman", "pearson", *_ON_PREDICTIONS, *_ON_BOTH)
 METRICS = (*_UNIT, *_CORPUS)
-"""Every metric's name: ``ndcg`` (linear in the gain), ``ndcg_exp`` (2^gain − 1), and what the others are called."""
+"""Every metric's name: ``ndcg`` (linear in the gain), ``ndcg_exp`` (2^gain − 1), ``hr`` (whether anything relevant is
+in the list), ``ece`` (expected calibration error), and what the others are called."""
 
 
 def parse_metric(name: str) -> Metric:
@@ -75,7 +78,7 @@ def parse_metric(name: str) -> Metric:
         cutoff=cutoff,
         level="unit" if base in _UNIT else "corpus",
         higher=base not in _ERRORS,
-        on="predictions" if base in _ON_PREDICTIONS else "scores",
+        on="both" if base in _ON_BOTH else "predictions" if base in _ON_PREDICTIONS else "scores",
     )
 
 
@@ -97,12 +100,17 @@ def unit_values(
     >>> unit_values(["ndcg@3", "mrr"], truth, [0.1, 0.9, 0.5])
     {'ndcg@3': array([1.]), 'mrr': array([1.])}
     """
-    ranked = rank(truth, check_scores(model, score_N, len(truth.unit_N)))
+    scores = check_scores(model, score_N, len(truth.unit_N), among=truth.among)
+    ranked = None if truth.among else rank(truth, scores)
     out = {}
     for name in metrics:
         metric = parse_metric(name)
-        if metric.level != "unit":
+        if metric.level != "unit" or (ranked is None and metric.base == "query_spearman"):
             raise ConfigError(f"metric {name!r}: has no value per unit; {nearest(name, _UNIT)}")
+        if ranked is None:
+            out[name] = np.full(truth.units, np.nan)
+            out[name][truth.unit_N] = placed(metric.base, scores[:, 0], scores[:, 1], metric.cutoff, truth.among)
+            continue
         with np.errstate(invalid="ignore", divide="ignore"):
             value_U = FUNCTIONS[metric.base](ranked, metric.cutoff)
         out[name] = np.where(truth.size_U >= max(min_candidates, 1), value_U, np.nan)
@@ -117,6 +125,8 @@ def left_out(metric: Metric, truth: Judged, min_candidates: int) -> dict[str, in
     >>> left_out(parse_metric("ndcg@10"), truth, min_candidates=2)
     {'fewer than 2 candidates': 1, 'no product with a gain': 1}
     """
+    if truth.among:
+        return {}
     few_U = truth.size_U < max(min_candidates, 1)
     if metric.base.startswith("ndcg"):
         reason, none_U = "no product with a gain", truth.sums(truth.gain_N) == 0

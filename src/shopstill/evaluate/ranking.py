@@ -151,12 +151,54 @@ def _log_choose(n: Floats, k: Floats) -> Floats:
     return out
 
 
+def _hit(ranked: Ranked, cutoff: int | None) -> Floats:
+    """1 − P(nothing relevant is found): of a run of n with r relevant and m places within, C(n − r, m) / C(n, m)."""
+    relevant_G = ranked.run_sum(ranked.truth.relevant_N)
+    n, first = ranked.size_G.astype(np.float64), ranked.place_N[ranked.first_G]
+    m: Floats = np.clip((cutoff if cutoff is not None else np.inf) - first.astype(np.float64), 0, n)
+    possible = n - relevant_G >= m
+    rest: Floats = np.where(possible, n - relevant_G, m)
+    miss = np.where(possible, _log_choose(rest, m) - _log_choose(n, m), -np.inf)
+    unit_G = ranked.unit_N[ranked.first_G]
+    missed_U = np.exp(sums(unit_G, np.where(np.isinf(miss), -1e6, miss), ranked.truth.units))
+    return np.where(ranked.truth.sums(ranked.truth.relevant_N) > 0, 1 - missed_U, np.nan)
+
+
+def placed(base: str, above_N: Floats, tied_N: Floats, cutoff: int | None, among: int) -> Floats:
+    """[N] a metric of one relevant row each, ranked among a whole catalogue: its expected value over ties.
+
+    With g(p) what place p is worth, and ``a`` that score higher and ``t`` that score the same, it is the mean of g over
+    the places a + 1 to a + t + 1. A cutoff makes g 0 behind it.
+
+    >>> placed("ndcg", np.array([0.0, 1.0]), np.array([0.0, 0.0]), 10, 100).round(3).tolist()
+    [1.0, 0.631]
+    >>> placed("hr", np.array([0.0]), np.array([99.0]), 10, 100).tolist()  # all are tied
+    [0.1]
+    """
+    place = np.arange(1, min(cutoff or among, among) + 1, dtype=np.float64)
+    worth = np.concatenate([[0.0], np.cumsum(_WORTH[base](place) / (cutoff or among if base == "precision" else 1))])
+    last = len(worth) - 1
+    first_N, end_N = (np.minimum(at, last).astype(np.int64) for at in (above_N, above_N + tied_N + 1))
+    return np.asarray((worth[end_N] - worth[first_N]) / (tied_N + 1))
+
+
+_WORTH: dict[str, Callable[[Floats], Floats]] = {
+    "ndcg": lambda place: 1 / np.log2(place + 1),
+    "ndcg_exp": lambda place: 1 / np.log2(place + 1),
+    "mrr": lambda place: 1 / place,
+    "map": lambda place: 1 / place,
+    "recall": np.ones_like,
+    "hr": np.ones_like,
+    "precision": np.ones_like,
+}
+
 FUNCTIONS: dict[str, Callable[[Ranked, int | None], Floats]] = {
     "ndcg": _ndcg,
     "ndcg_exp": _ndcg_exp,
     "mrr": _mrr,
     "map": _map,
     "recall": _recall,
+    "hr": _hit,
     "precision": _precision,
     "query_spearman": _query_spearman,
 }

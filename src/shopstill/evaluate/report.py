@@ -143,7 +143,11 @@ def _cost(findings: Findings) -> Table:
                 size(own.bytes) if own else "",
             ]
         )
-    at = f" (time of {findings.place[0]} candidates, {threads(findings.place[1])})" if findings.place else ""
+    at = (
+        f" (time to {findings.words.call.format(findings.place[0])}, {threads(findings.place[1])})"
+        if findings.place
+        else ""
+    )
     heads = ["model", *(f"{metric_title(m)} kept" for m in metrics), "p50", "as fast", "size"]
     return _table(f"Share of the teacher’s gain kept, and its cost{at}", heads, rows)
 

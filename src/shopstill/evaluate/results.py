@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -147,6 +147,27 @@ class Disagreement:
     candidates: int
     student_top: tuple[Shown, ...]
     teacher_top: tuple[Shown, ...]
+    picture: str | None = None
+    truth: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScore:
+    """One class by one model.
+
+    Attributes:
+        support: how many of the test set are of it.
+        precision: share of those that the model puts there that are right; None where it puts none there.
+        recall: share of those that are of it that the model puts there.
+        mistaken_for: the class that it is most often mistaken for, and how often; None where it never is.
+    """
+
+    label: str
+    model: str
+    support: int
+    precision: float | None
+    recall: float
+    mistaken_for: tuple[str, int] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +185,7 @@ class Evaluation:
         kept: what each student keeps, per metric.
         slices: metrics on parts of the test set.
         disagreements: where students and teacher differ most.
+        classes: each class by each model, where there are any.
         per_unit: one row per unit, metric and model (schema ``UNITS``); goes to Parquet, not to JSON.
     """
 
@@ -177,6 +199,7 @@ class Evaluation:
     kept: tuple[Kept, ...]
     slices: tuple[SliceScore, ...]
     disagreements: tuple[Disagreement, ...]
+    classes: tuple[ClassScore, ...] = ()
     per_unit: pa.Table = field(default_factory=UNITS.empty_table, repr=False, compare=False)
 
     @property
@@ -232,7 +255,7 @@ def from_json(text: str, source: str = "evaluation") -> Evaluation:
             **{
                 f.name: TypeAdapter(hints[f.name]).validate_python(values[f.name])
                 for f in fields(Evaluation)
-                if f.name != "per_unit"
+                if f.name != "per_unit" and (f.name in values or f.default is MISSING)
             }
         )
     except (json.JSONDecodeError, KeyError, TypeError, ValidationError) as cause:

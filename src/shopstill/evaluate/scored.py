@@ -89,7 +89,7 @@ def load(folder: Path, truth: Truth, roles: Mapping[str, str]) -> Scored:
         raise DataError(f"{path}: its pairs are not those of the test part; run evaluate again")
     parts = {
         name: {
-            field.name: pc.struct_field(table.column(name), field.name).to_numpy()
+            field.name: _values(pc.struct_field(table.column(name), field.name))
             for field in table.schema.field(name).type
         }
         for name in ("score", "prediction")
@@ -98,7 +98,19 @@ def load(folder: Path, truth: Truth, roles: Mapping[str, str]) -> Scored:
 
 
 def _struct(values: Mapping[str, np.ndarray]) -> pa.StructArray:
-    return pa.StructArray.from_arrays([pa.array(v, pa.float64()) for v in values.values()], list(values))
+    return pa.StructArray.from_arrays([_column(v) for v in values.values()], list(values))
+
+
+def _column(values: np.ndarray) -> pa.Array:
+    flat = pa.array(np.asarray(values, np.float64).reshape(-1))
+    return flat if np.ndim(values) == 1 else pa.FixedSizeListArray.from_arrays(flat, np.shape(values)[1])
+
+
+def _values(column: pa.ChunkedArray) -> np.ndarray:
+    whole = column.combine_chunks()
+    if not pa.types.is_fixed_size_list(column.type):
+        return np.asarray(whole)
+    return np.asarray(whole.flatten()).reshape(len(column), -1)
 
 
 def _share(score_N: np.ndarray) -> np.ndarray:

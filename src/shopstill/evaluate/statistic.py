@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from shopstill.core.errors import DataError
@@ -21,6 +22,8 @@ from shopstill.evaluate.judged import Floats, Ints, Judged, sums
 from shopstill.evaluate.quality import Metric, unit_values
 
 Finish = Callable[[Floats], Floats]
+
+_BINS = 15
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,6 +91,10 @@ def statistic(metric: Metric, truth: Judged, score_N: Floats, *, min_candidates:
 
 def _corpus(metric: Metric, truth: Judged, score_N: Floats) -> Statistic:
     unit_V, of_N = np.unique(truth.unit_N, return_inverse=True)
+    if metric.base == "ece":
+        columns = _confidences(score_N[:, 0], score_N[:, 1] == truth.grade_N)
+        moment_VJ = np.stack([sums(of_N, column, len(unit_V)) for column in columns], axis=1)
+        return Statistic(metric=metric, moment_VJ=moment_VJ, finish=_calibration, unit_V=unit_V)
     grade_N, error_N = truth.grade_N, score_N - truth.grade_N
     ranks, finish = None, _mean
     if metric.base == "rmse":
@@ -201,6 +208,24 @@ def _confusion(predicted_N: Floats, class_N: Floats) -> list[Floats]:
         said, true = predicted_N == label, class_N == label
         columns += [(said & true).astype(np.float64), said.astype(np.float64), true.astype(np.float64)]
     return columns
+
+
+def _confidences(confidence_N: Floats, right_N: NDArray[np.bool_]) -> list[Floats]:
+    """Of each bin of confidence how far being right is from it, and how many there are in all.
+
+    Raises:
+        DataError: a confidence is not from 0 to 1.
+    """
+    if ((confidence_N < 0) | (confidence_N > 1)).any():
+        raise DataError("ece: scores must be the confidence in the predicted class, from 0 to 1")
+    bin_N = np.minimum((confidence_N * _BINS).astype(np.int64), _BINS - 1)
+    apart_N = right_N - confidence_N
+    return [*(apart_N * (bin_N == number) for number in range(_BINS)), np.ones_like(confidence_N)]
+
+
+def _calibration(total: Floats) -> Floats:
+    """Σ_b |Σ_{n in b} (right − confidence)| / N (Naeini et al. 2015; Guo et al. 2017, arXiv:1706.04599), 15 bins."""
+    return _over(np.abs(total[..., :_BINS]).sum(axis=-1), total[..., _BINS])
 
 
 def _macro_f1(total: Floats) -> Floats:

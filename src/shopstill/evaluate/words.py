@@ -16,6 +16,7 @@ _TITLES = {
     "mrr": "MRR",
     "map": "MAP",
     "recall": "Recall",
+    "hr": "HR",
     "precision": "Precision",
     "query_spearman": "Spearman per query",
     "spearman": "Spearman",
@@ -24,6 +25,7 @@ _TITLES = {
     "mae": "MAE",
     "accuracy": "Accuracy",
     "macro_f1": "Macro-F1",
+    "ece": "ECE",
 }
 
 
@@ -136,7 +138,7 @@ def nothing(metric: str) -> str:
     base = parse_metric(metric).base
     if base in ("rmse", "mae"):
         return "one constant grade for all"
-    return "always saying the commonest class" if base in ("accuracy", "macro_f1") else "a random order"
+    return "always saying the commonest class" if base in ("accuracy", "macro_f1", "ece") else "a random order"
 
 
 def headline(findings: Findings, student: str) -> str:
@@ -218,8 +220,9 @@ def _speed(findings: Findings, student: str) -> list[Claim]:
     if own is None or ratio is None or teacher is None:
         return []
     bounds = [times(b) for b in (ratio.times.low, ratio.times.high) if b is not None]
+    does = findings.words.calls.format(own.candidates)
     text = (
-        f"{student} ranks {own.candidates} candidates on {threads(own.threads)} in {milliseconds(own.p50)} (median), "
+        f"{student} {does} on {threads(own.threads)} in {milliseconds(own.p50)} (median), "
         f"{ratio.reference} in {milliseconds(teacher.p50)}: {times(ratio.times.value)} times as fast "
         f"[{', '.join(bounds)}]."
     )

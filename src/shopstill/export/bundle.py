@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from shopstill.models.joint import JointModel
 from shopstill.models.towers import TwoTowers
 from shopstill.serve.bundle import manifest as form
 from shopstill.serve.bundle import stored
-from shopstill.serve.bundle.load import load_bundle
+from shopstill.serve.bundle.load import load_texts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ def write_bundle(
         stated["parity"] = asdict(found)
         stated["batch_invariant"] &= found.alone <= parity.TOLERANCE
         if products is not None:
-            load_bundle(aside).ahead([*products.values()]).write(aside / form.PRODUCTS)
+            load_texts(aside).ahead([*products.values()]).write(aside / form.PRODUCTS)
             stored.write_ids(aside / form.PRODUCTS, list(products))
         (aside / form.CARD).write_text(card(stated, aside), encoding="utf-8")
         form.write(aside, stated)
@@ -111,7 +111,7 @@ def _stated(model: TextModel, about: About, parts: Mapping[str, Graph], traced: 
         "model": plain(network.config),
         "outputs": network.config.outputs if isinstance(network, CrossEncoder) else 1,
         "limits": _limits(network),
-        "graphs": {name: _graph(name, part, traced[name]) for name, part in parts.items()},
+        "graphs": {name: stated_graph(name, part.outputs, traced[name]) for name, part in parts.items()},
         "features": list(FEATURES) if network.lexical else [],
         "vectors": None if model.vectors is None else plain(model.vectors),
         "batch_invariant": batch_invariant(network),
@@ -143,12 +143,13 @@ def _limits(network: nn.Module) -> dict[str, int]:
     return {"query": network.config.query.max_tokens, "product": network.config.product.max_tokens}
 
 
-def _graph(name: str, part: Graph, traced: Any) -> dict[str, Any]:
+def stated_graph(name: str, outputs: Sequence[str], traced: Any) -> dict[str, Any]:
+    """What the manifest says of a graph: its file, and what it takes and gives."""
     return {
         "file": f"{name}.onnx",
         "opset": traced.opset_imports[""],
         "inputs": {value.name: _tensor(value) for value in traced.graph.inputs},
-        "outputs": {name: _tensor(value) for name, value in zip(part.outputs, traced.graph.outputs, strict=True)},
+        "outputs": {name: _tensor(value) for name, value in zip(outputs, traced.graph.outputs, strict=True)},
     }
 
 

@@ -7,11 +7,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from shopstill.serve.bundle.manifest import HISTORIES
+
 _KINDS = {
     "cross": "a cross-encoder: it reads query and product together",
     "towers": "two towers: products are encoded ahead of time, and compared with the query as it comes",
     "joint": "a cross-encoder and two towers, whose scores are added",
+    "sasrec": "a transformer that reads a shopper's history forwards and says which item comes next",
+    "bert4rec": "a transformer that reads a shopper's history both ways and says which item comes next",
+    "gru4rec": "a recurrent network that reads a shopper's history and says which item comes next",
+    "item_mean": "vectors of items: the weighted mean of a shopper's history says which item comes next",
 }
+
+_WITHOUT = """\
+It needs no torch. The graphs are plain ONNX, and any runtime that reads external data runs them:
+"""
 
 _USE = """\
 ## Use
@@ -25,8 +35,20 @@ bundle.score([("red mug", "Steel mug, red, 12 oz")])   # a score a pair; higher 
 products = bundle.ahead(["Steel mug, red, 12 oz", "Blue chair"])   # everything about products, done once
 products.score("red mug", [0, 1])                                  # while a shopper waits
 ```
+"""
 
-It needs no torch. The graphs are plain ONNX, and any runtime that reads external data runs them:
+_USE_HISTORY = """\
+## Use
+
+```python
+import shopstill
+
+bundle = shopstill.load_bundle("path/to/this/folder")
+bundle.recommend(bundle.item_ids[:3], limit=10)   # (id, score), best first, of what is not in the history
+```
+
+Items of a history that it does not know are passed over. All items are scanned in int8, {items:,} of them, and the best
+are then scored exactly.
 """
 
 
@@ -34,16 +56,23 @@ def card(stated: Mapping[str, Any], folder: Path) -> str:
     """The card of a bundle whose files, but for the card and the manifest, lie in ``folder``."""
     size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     company = "is the same in any company" if stated["batch_invariant"] else "may change with the batch it is in"
+    history = stated["kind"] in HISTORIES
+    if history:
+        use = _USE_HISTORY.format(items=stated["graphs"]["scan"]["outputs"]["score"]["shape"][1])
+    else:
+        use = _USE.format(folder="path/to/this/folder")
+    held = _parity_history if history else _parity
     lines = [
         f"# {stated['name']}",
         "",
         f"This is {_KINDS[stated['kind']]}.",
-        f"It takes {size / 1e6:.1f} MB; weights and arithmetic are {stated['scheme']}. A pair's score {company}.",
+        f"It takes {size / 1e6:.1f} MB; weights and arithmetic are {stated['scheme']}. A score {company}.",
         "",
-        _USE.format(folder="path/to/this/folder"),
+        use,
+        _WITHOUT,
         *_table(stated["graphs"]),
         "",
-        *_parity(stated["parity"], stated["tolerance"]),
+        *held(stated["parity"], stated["tolerance"]),
         *_part("Quality", stated["metrics"]),
         *_part("How it was made", stated["lineage"]),
         *_part("Measured on", stated["machine"]),
@@ -72,6 +101,17 @@ def _parity(found: Mapping[str, Any], tolerance: float) -> list[str]:
         "",
         f"On {pairs}, scores differ by {found['difference']:.1e} at most; {tolerance:.0e} is allowed.",
         f"Kendall's tau of the two orders is {found['tau']:.4f}, and their NDCG@10 differs by {found['ndcg']:.1e}.",
+        "",
+    ]
+
+
+def _parity_history(found: Mapping[str, Any], tolerance: float) -> list[str]:
+    rows = f"{found['rows']:,} real histories and {found['hostile']:,} that are hard to read"
+    return [
+        "## The same items as the model that was judged",
+        "",
+        f"On {rows}, scores differ by {found['difference']:.1e} at most; {tolerance:.0e} is allowed.",
+        f"Of the model's best ten items, {found['recall']:.2%} are recommended: the scan in int8 loses no more.",
         "",
     ]
 

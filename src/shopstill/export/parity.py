@@ -6,6 +6,7 @@ Shapes: ``N`` pairs, ``G`` queries, ``K`` outputs.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from shopstill.export.plain import plain_scores
 from shopstill.models.build import TextModel
 from shopstill.models.compact._part import LinearPart
 from shopstill.models.lean import dense
-from shopstill.serve.bundle.load import Bundle, load_bundle
+from shopstill.serve.bundle.load import Bundle, load_texts
 from shopstill.train.predict import predict
 
 TOLERANCE = 1e-4
@@ -103,14 +104,14 @@ def check(
     Raises:
         ArtifactError: a score is off by more, or not finite; the pair and both values are named. Or orders differ.
     """
-    served = load_bundle(bundle)
+    served = load_texts(bundle)
     both = with_hostile(rows)
     judged = judged_scores(model, both)
     texts = list(zip(*both.texts(np.arange(len(both))), strict=True))
     found = served.score(texts)
     difference = hold("the bundle", found, judged, texts, tolerance)
     alone = _alone(served, texts, found, tolerance if tolerance <= TOLERANCE else math.inf)
-    threaded = load_bundle(bundle, threads=_THREADS).score(texts)
+    threaded = load_texts(bundle, threads=_THREADS).score(texts)
     threads = hold(f"{_THREADS} threads", threaded, found, texts, tolerance)
     limit = tolerance if served.manifest.batch_invariant else math.inf
     padding = hold("graphs alone, padded", plain_scores(served, both), judged, texts, limit)
@@ -164,16 +165,31 @@ def judged_scores(model: TextModel, rows: PairTexts) -> np.ndarray:
 
 
 def hold(what: str, found: np.ndarray, expected: np.ndarray, texts: list[tuple[str, str]], tolerance: float) -> float:
-    """The largest difference of two columns of scores."""
+    """The largest difference of two columns of scores of pairs."""
+
+    def named(row: int) -> str:
+        query, product = (_short(text) for text in texts[row])
+        return f"query {query} with product {product}"
+
+    return hold_rows(what, found, expected, tolerance, named)
+
+
+def hold_rows(
+    what: str, found: np.ndarray, expected: np.ndarray, tolerance: float, named: Callable[[int], str]
+) -> float:
+    """The largest difference of two columns of scores, or of rows of several.
+
+    Raises:
+        ArtifactError: one is larger than allowed, or not finite; its row is named.
+    """
     if found.shape != expected.shape:
         raise ArtifactError(f"parity: {what}: scores of shape {found.shape} where the model gives {expected.shape}")
     off_N = np.abs(found - expected).reshape(len(found), -1).max(axis=1, initial=0)
     off_N = np.where(np.isfinite(off_N), off_N, np.inf)
     worst = int(off_N.argmax()) if len(off_N) else 0
     if len(off_N) and (off_N[worst] > tolerance or not np.isfinite(off_N[worst])):
-        query, product = (_short(text) for text in texts[worst])
         raise ArtifactError(
-            f"parity: {what}: row {worst}, query {query} with product {product}: scores {found[worst]}, where "
+            f"parity: {what}: row {worst}, {named(worst)}: scores {found[worst]}, where "
             f"{expected[worst]} is expected; off by {off_N[worst]:.3g}, and {tolerance:g} is allowed. "
             "Export in float32, or state a larger tolerance and the scheme that needs it"
         )

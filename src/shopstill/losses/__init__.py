@@ -47,13 +47,15 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
             raise ConfigError(f"loss {name!r}: unknown option {option!r}; {nearest(option, known)}")
     # Each bound is written once, in the loss; two rows of zeros make it speak.
     try:
-        loss(*_probe(spec), **options)
+        loss(*_probe(spec, options), **options)
     except ConfigError as cause:
         raise ConfigError(f"loss {name!r}: {cause}") from None
 
 
-def _probe(spec: LossSpec) -> list[torch.Tensor]:
-    student = torch.zeros(_PROBE[spec.takes])
+def _probe(spec: LossSpec, options: Mapping[str, Any]) -> list[torch.Tensor]:
+    weights = options.get("class_weight")
+    # As many classes as there are weights of classes, where these are given.
+    student = torch.zeros((2, len(weights)) if isinstance(weights, list | tuple) else _PROBE[spec.takes])
     whole = spec.against == "target" and spec.takes == "logits"
     other = torch.zeros(2, dtype=torch.int64) if whole else student
     return [student, other, *([torch.zeros(2, dtype=torch.int64)] if spec.grouped else [])]

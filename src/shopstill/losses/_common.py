@@ -104,6 +104,24 @@ def class_target(target_B: Tensor, logits_BK: Tensor) -> Tensor:
     return target_B.detach().long()
 
 
+def share_target(target_BK: Tensor, logits_BK: Tensor) -> tuple[Tensor, Tensor]:
+    """Shares of classes, checked against the logits, 0 in rows with a NaN; and the rows that have none [B].
+
+    Raises:
+        ConfigError: they are not one a class, below 0, or do not sum to 1.
+    """
+    if target_BK.shape != logits_BK.shape or not target_BK.is_floating_point():
+        raise ConfigError(
+            f"target has shape {list(target_BK.shape)} and type {target_BK.dtype}, student {list(logits_BK.shape)}; "
+            "give one share a class, such as float32 [B, K], or whole numbers [B]"
+        )
+    judged_B = ~target_BK.isnan().any(-1)
+    share_BK = target_BK.detach().nan_to_num().to(precision(logits_BK)) * judged_B[:, None]
+    total_B = share_BK.sum(-1)
+    _refuse("shares", total_B, judged_B & ((share_BK.amin(-1) < 0) | ((total_B - 1).abs() > 1e-3)), "1, none below 0")
+    return share_BK, judged_B
+
+
 def probability_target(target_B: Tensor) -> None:
     """Refuse targets outside [0, 1]; NaN marks a row that nobody judged.
 

@@ -5,7 +5,6 @@ A model folder holds ``model.json`` (its configuration and sizes), ``model.safet
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +12,15 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import Field
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import nn
 
-from shopstill.core.config import build as build_config
 from shopstill.core.config import config, plain
-from shopstill.core.errors import ArtifactError, ConfigError
+from shopstill.core.errors import ConfigError
 from shopstill.data.lexical import FEATURES, LexicalIndex
 from shopstill.data.tokens import TextTokenizer
 from shopstill.data.vectors import Codec
-from shopstill.models import pretrained
-from shopstill.models.compact import put_back, replace_module, stand_ins, ties
+from shopstill.models import _folder, pretrained
+from shopstill.models._folder import Shape
 from shopstill.models.compact._part import Table
 from shopstill.models.cross import Cross, CrossEncoder
 from shopstill.models.encoder import Encoder, EncoderConfig
@@ -41,15 +37,13 @@ DEFAULT_TOKENIZER = "all-minilm-l6-v2"
 
 
 @config
-class Saved:
+class Saved(Shape):
     """What ``model.json`` holds."""
 
     model: Text
     encoders: dict[str, EncoderConfig] = Field(default_factory=dict)
     foreign: dict[str, dict[str, Any]] = Field(default_factory=dict)
     tables: dict[str, tuple[int, int]] = Field(default_factory=dict)
-    stand_ins: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    ties: dict[str, str] = Field(default_factory=dict)
     vectors: Codec | None = None
 
 
@@ -130,21 +124,16 @@ def _agree(one: TextTokenizer, other: TextTokenizer, which: str) -> None:
 
 def save(model: TextModel, folder: Path) -> None:
     """Write a model folder: weights, sizes and tokenizer; ``load`` needs nothing else."""
-    folder.mkdir(parents=True, exist_ok=True)
     network = model.network
-    encoders = {n: plain(m.size) for n, m in network.named_modules() if isinstance(m, Encoder)}
     bodies = {n: m for n, m in network.named_modules() if n.endswith("body") and isinstance(m, Table)}
     stated = {
         "model": plain(network.config),
-        "encoders": encoders,
+        "encoders": {n: plain(m.size) for n, m in network.named_modules() if isinstance(m, Encoder)},
         "foreign": {n: m.settings for n, m in network.named_modules() if isinstance(m, ForeignEncoder)},
         "tables": {n: (m.num_embeddings, m.embedding_dim) for n, m in bodies.items()},
-        "stand_ins": stand_ins(network),
-        "ties": ties(network),
         "vectors": None if model.vectors is None else plain(model.vectors),
     }
-    (folder / "model.json").write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
-    save_file({k: v.detach().cpu().contiguous() for k, v in _state(network).items()}, folder / "model.safetensors")
+    _folder.write(folder, network, stated)
     shutil.copyfile(model.tokenizer.path, folder / "tokenizer.json")
     if model.lexical is not None:
         model.lexical.save(folder / LEXICAL)
@@ -156,45 +145,12 @@ def load(folder: Path) -> TextModel:
     Raises:
         ArtifactError: there is none, or its weights do not fit its configuration.
     """
-    try:
-        stated = build_config(Saved, json.loads((folder / "model.json").read_text(encoding="utf-8")), "model.json")
-    except FileNotFoundError:
-        raise ArtifactError(f"{folder}: no model here (model.json is missing)") from None
-    except (ValueError, TypeError) as cause:
-        raise ArtifactError(f"{folder}/model.json: {cause}; run the stage that made it again") from None
+    stated = _folder.stated(Saved, folder)
     network = _empty(stated)
-    _reshape(network, stated, folder)
-    missing, unknown = network.load_state_dict(_weights(folder), strict=False)
-    lost = sorted(_state(network).keys() & set(missing))
-    if lost or unknown:
-        raise ArtifactError(f"{folder}/model.safetensors: lacks {lost[:3]}, has unknown {list(unknown)[:3]}")
-    network.eval()
+    _folder.fill(network, stated, folder)
     lexical = LexicalIndex.load(folder / LEXICAL) if (folder / LEXICAL).exists() else None
     tokenizer = TextTokenizer(folder / "tokenizer.json")
     return TextModel(network=network, tokenizer=tokenizer, lexical=lexical, vectors=stated.vectors)
-
-
-def _reshape(network: Network, stated: Saved, folder: Path) -> None:
-    """Put in the compact parts, and the modules that several places share."""
-    try:
-        put_back(network, stated.stand_ins)
-        for name, other in stated.ties.items():
-            replace_module(network, name, network.get_submodule(other))
-    except (ValueError, TypeError, KeyError, AttributeError) as cause:
-        raise ArtifactError(f"{folder}/model.json: {cause}; run the stage that made it again") from None
-
-
-def _weights(folder: Path) -> dict[str, torch.Tensor]:
-    try:
-        return load_file(folder / "model.safetensors")
-    except (FileNotFoundError, SafetensorError) as cause:
-        raise ArtifactError(f"{folder}/model.safetensors: {cause}; run the stage that made it again") from None
-
-
-def _state(network: nn.Module) -> dict[str, torch.Tensor]:
-    """The weights, those that two names share only once."""
-    seen: dict[int, str] = {}
-    return {k: v for k, v in network.state_dict().items() if seen.setdefault(v.data_ptr(), k) == k or not v.numel()}
 
 
 def _empty(stated: Saved) -> Network:

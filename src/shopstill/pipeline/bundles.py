@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from shopstill.core.artifact import Artifact, Draft
 from shopstill.core.config import plain
-from shopstill.core.hardware import cores
-from shopstill.data.pairs import PairTexts
 from shopstill.evaluate.compare import compare
 from shopstill.evaluate.costs import load as load_costs
 from shopstill.evaluate.latency import Latency
@@ -20,19 +18,18 @@ from shopstill.evaluate.results import Evaluation
 from shopstill.evaluate.results import load as load_evaluation
 from shopstill.evaluate.significance import Estimate
 from shopstill.evaluate.steps import Step
-from shopstill.export.bundle import About, write_bundle
-from shopstill.models import build
-from shopstill.models.build import TextModel
+from shopstill.export.bundle import About
+from shopstill.models import families
+from shopstill.models.families import Model
 from shopstill.models.pretrained import licence
 from shopstill.pipeline.flow import Run
 from shopstill.recipe.parts import members
 from shopstill.serve.bundle.load import load_bundle
-from shopstill.tasks._contest import TEACHER
-from shopstill.tasks.relevance import Pairs
+from shopstill.tasks import TEACHER
+from shopstill.tasks._course import Form, Part
 
-Form = Literal["onnx", "hf", "executorch"]
+PARTS: tuple[Part, ...] = ("valid", "test")
 BUNDLE, _SCORES = "bundle", "scores.safetensors"
-_PARITY_ROWS = 256
 _GUARD = {"slice_resamples": 100, "permutations": 100, "disagreements": 0}
 
 
@@ -59,7 +56,7 @@ def bundled(flow: Run, name: str, source: Artifact, model: Path, step: tuple[Mad
 
     def score(draft: Draft) -> None:
         folder = bundle.path / BUNDLE
-        scores = {part: as_served(flow, folder, flow.catalogue.judged(part)) for part in ("valid", "test")}
+        scores: dict[str, np.ndarray] = {part: flow.course.served(part, folder) for part in PARTS}
         save_file(scores, draft.folder / _SCORES)
 
     bundle = bundle_of(flow, name, source, model, step)
@@ -73,34 +70,18 @@ def bundle_of(flow: Run, name: str, source: Artifact, model: Path, step: tuple[M
     config = {"name": name, "lineage": lineage}
 
     def write(draft: Draft) -> None:
-        loaded = build.load(model)
-        text = flow.recipe.task.text
-        about = About(name=name, text=text, lineage=tuple(lineage), licences=_licences(flow, loaded), **_prints(source))
-        write_bundle(loaded, draft.folder / BUNDLE, about=about, rows=_parity_rows(flow, loaded))
+        loaded = families.load(model)
+        about = About(name=name, lineage=tuple(lineage), licences=_licences(flow, loaded), **_prints(source))
+        flow.course.ship(loaded, draft.folder / BUNDLE, about)
         draft.measurements["lineage"] = lineage
 
     return flow.stages.make(f"bundle/{name}", config, {"model": source}, write)
 
 
-def as_served(flow: Run, folder: Path, pairs: Pairs) -> np.ndarray:
-    """A bundle's scores [N] of pairs, a request a query; all at once where company changes nothing."""
-    catalogue, bundle = flow.catalogue, load_bundle(folder, threads=cores())
-    if bundle.manifest.batch_invariant:
-        return bundle.score(
-            [(catalogue.queries[q], catalogue.products[p]) for q, p in zip(pairs.query_N, pairs.product_N, strict=True)]
-        )
-    used, place_N = np.unique(pairs.product_N, return_inverse=True)
-    ahead = bundle.ahead([catalogue.products[p] for p in used])
-    out = np.empty(len(pairs), np.float32)
-    order = np.argsort(pairs.query_N, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(pairs.query_N[order])) + 1):
-        out[rows] = ahead.score(catalogue.queries[pairs.query_N[rows[0]]], place_N[rows])
-    return out
-
-
-def scores_of(made: Made) -> dict[str, np.ndarray]:
-    """What a bundle scored: ``valid`` and ``test``."""
-    return load_file(made.scores.path / _SCORES)
+def scores_of(made: Made) -> dict[Part, np.ndarray]:
+    """What a bundle said of the validation and the test part."""
+    found = load_file(made.scores.path / _SCORES)
+    return {part: found[part] for part in PARTS}
 
 
 def kept(flow: Run, origin: Made, made: Made, metric: str) -> Estimate:
@@ -108,10 +89,9 @@ def kept(flow: Run, origin: Made, made: Made, metric: str) -> Estimate:
 
     Where the origin itself is not shown to be better than random order, there is nothing to lose: it is 1.
     """
-    catalogue = flow.catalogue
     quick = replace(flow.recipe.judging, metrics=(metric,), **_GUARD)
     scores = {"origin": scores_of(origin)["valid"], "step": scores_of(made)["valid"]}
-    truth = replace(catalogue.truth(catalogue.judged("valid")), slices={}, row_slices={})
+    truth = replace(flow.course.truth("valid"), slices={}, row_slices={})
     found = compare(truth, scores, {"origin": "teacher", "step": "student"}, quick)
     part = found.kept_by("step", metric)
     return part.headroom if part and part.headroom else Estimate(value=1.0, low=None, high=None)
@@ -119,27 +99,20 @@ def kept(flow: Run, origin: Made, made: Made, metric: str) -> Estimate:
 
 def ship(flow: Run, made: Made, judged: Artifact, folder: Path, form: Form) -> Path:
     """A model in the form that is asked for; a bundle's manifest and card say how the model was judged."""
-    loaded = build.load(made.model)
-    if form == "hf":
-        from shopstill.export.hf import write_hf
-
-        return write_hf(loaded, folder)
-    if form == "executorch":
-        from shopstill.export.executorch import write_executorch
-
-        return write_executorch(loaded, folder, rows=_parity_rows(flow, loaded))
+    loaded = families.load(made.model)
+    if form != "onnx":
+        return flow.course.ship(loaded, folder, About(name=made.name), form)
     stated, cost = load_bundle(made.bundle.path / BUNDLE).manifest, load_costs(judged.path)
     latency = cost.latency
     about = About(
         name=made.name,
-        text=tuple(stated.text),
         lineage=tuple(stated.lineage),
         licences=tuple(stated.licences),
         fingerprints=stated.fingerprints,
         metrics=_metrics(load_evaluation(judged.path), made.name, latency),
         machine=latency.machine if latency else {},
     )
-    return write_bundle(loaded, folder, about=about, rows=_parity_rows(flow, loaded))
+    return flow.course.ship(loaded, folder, about)
 
 
 def _metrics(evaluation: Evaluation, name: str, latency: Latency | None) -> dict[str, Any]:
@@ -154,16 +127,11 @@ def _metrics(evaluation: Evaluation, name: str, latency: Latency | None) -> dict
     return found | {f"p50 ms, {c.candidates} candidates, {c.threads} threads": c.p50 for c in times}
 
 
-def _parity_rows(flow: Run, model: TextModel) -> PairTexts:
-    held = flow.catalogue.judged("valid")
-    return flow.catalogue.texts(held.take(np.arange(min(_PARITY_ROWS, len(held)))), model)
-
-
-def _licences(flow: Run, model: TextModel) -> tuple[dict[str, str], ...]:
+def _licences(flow: Run, model: Model) -> tuple[dict[str, str], ...]:
     """Of the weights a model began with; those of the teacher's, where it began with the teacher."""
-    began = build.starts(model.network.config)
+    began = families.starts(model.network.config)
     if TEACHER in began:
-        began += [start for member in members(flow.recipe.teacher).values() for start in build.starts(member.model)]
+        began += [s for member in members(flow.recipe.teacher).values() for s in families.starts(member.model)]
     names = dict.fromkeys(start for start in began if start not in (None, TEACHER))
     return tuple(licence(name) for name in names)
 

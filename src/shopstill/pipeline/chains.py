@@ -18,15 +18,13 @@ from shopstill.core.config import plain, schema
 from shopstill.core.errors import ConfigError, QualityLoss
 from shopstill.evaluate.significance import Estimate
 from shopstill.evaluate.steps import Step
-from shopstill.models import build
-from shopstill.models.build import TextModel
+from shopstill.models import families
 from shopstill.pipeline.bundles import Made, bundled, kept
 from shopstill.pipeline.flow import MODEL, Run
-from shopstill.pipeline.learn import lesson
 from shopstill.recipe import Chain
-from shopstill.tasks._contest import TEACHER
+from shopstill.tasks import TEACHER
 from shopstill.teach import teacher as teachers
-from shopstill.train.batches import Examples
+from shopstill.train.batches import TrainingSet
 from shopstill.train.objective import Objective
 from shopstill.types import Term
 
@@ -155,8 +153,8 @@ class _Try:
         def make(draft: Draft) -> None:
             work = flow.stages.work(f"compress/{name}", config, parents)
             calibration = self._calibration(work)
-            model = step.apply(build.load(at.model), calibration)
-            build.save(model, draft.folder / MODEL)
+            model = step.apply(families.load(at.model), calibration)
+            families.save(model, draft.folder / MODEL)
             draft.measurements.update({"parameters": model.parameters, "found": calibration.notes})
 
         made = flow.stages.make(f"compress/{name}", config, parents, make)
@@ -173,18 +171,18 @@ class _Try:
         return recipe.students[origin].objective if origin in recipe.students else (Term(loss="soft_bce"),)
 
     def _calibration(self, folder: Path) -> Calibration:
-        flow, objective = self.ground.flow, Objective(self._objective)
-        taught = lesson(flow, self.ground.teacher, self.ground.labels, objective)
+        flow, ground, objective = self.ground.flow, self.ground, Objective(self._objective)
+        course, where = flow.course, flow.labels(ground.teacher, ground.labels)
 
-        def examples(model: TextModel, rows: int | None = None) -> Examples:
-            return taught.sample(rows, flow.recipe.seed).examples(flow.catalogue, model, objective)
+        def examples(model: Any, rows: int | None) -> TrainingSet:
+            return course.taught(model, objective, where, rows)
 
         return Calibration(
             examples=examples,
             objective=self._objective,
-            judge=lambda model: flow.catalogue.validation(model, flow.recipe.judging),
-            texts=lambda: [*flow.catalogue.products, *flow.catalogue.learnable],
-            lexical=lambda: flow.catalogue.lexical.others([]),
+            judge=lambda model: course.validation(model, flow.recipe.judging),
+            texts=course.texts,
+            lexical=course.lexical,
             training=self.chain.training,
             folder=folder,
             seed=flow.recipe.seed,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from shopstill import __version__
 from shopstill.core.artifact import Artifact, Draft
@@ -18,8 +17,8 @@ from shopstill.evaluate.results import load as load_evaluation
 from shopstill.evaluate.size import Size, size_of
 from shopstill.pipeline.bundles import BUNDLE, Made, scores_of
 from shopstill.pipeline.chains import Ground
-from shopstill.pipeline.learn import teacher_scores
-from shopstill.tasks._contest import TEACHER, Lineup, served_costs
+from shopstill.pipeline.lineup import Lineup
+from shopstill.tasks import TEACHER
 
 _COUNTED = (
     "the whole bundle; operations of 100 pairs with nothing done ahead; memory and start of a process that serves them"
@@ -43,12 +42,12 @@ class Compressed:
 
 def judge(ground: Ground, models: Sequence[Made]) -> Artifact:
     """Every model on the test queries by the scores of its bundle, beside BM25, and what each costs to serve."""
-    recipe, catalogue = ground.flow.recipe, ground.flow.catalogue
+    recipe, course = ground.flow.recipe, ground.flow.course
     config = {"judging": plain(recipe.judging), "timing": plain(recipe)["timing"], "task": plain(recipe.task)}
     parents = {"prepare": ground.shop, "teach": ground.teacher, **{made.name: made.scores for made in models}}
 
     def make(draft: Draft) -> None:
-        lineup = Lineup(catalogue, partial(teacher_scores, ground.flow, ground.teacher))
+        lineup = Lineup(course, ground.flow.labels(ground.teacher, ground.labels))
         for made in models:
             lineup.take(made.name, scores_of(made), "teacher" if made.name == TEACHER else "student")
         scored = lineup.scored()
@@ -58,9 +57,7 @@ def judge(ground: Ground, models: Sequence[Made]) -> Artifact:
         scored.judge(replace(recipe.judging, disagreements=0)).save(draft.folder)
         if recipe.timing is not None:
             bundles = {made.name: made.bundle.path / BUNDLE for made in models}
-            served_costs(catalogue, bundles, {made.name: made.model for made in models}, recipe.timing).save(
-                draft.folder
-            )
+            course.served_costs(bundles, {made.name: made.model for made in models}, recipe.timing).save(draft.folder)
 
     return ground.flow.stages.make("compressed", config, parents, make)
 

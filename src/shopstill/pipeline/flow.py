@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow.parquet as pq
 
+from shopstill.core.artifact import Artifact
 from shopstill.core.stages import Stages
 from shopstill.data.shop import Shop
 from shopstill.recipe import Recipe
-from shopstill.tasks.relevance import Catalogue
+from shopstill.tasks import Course, Labels
 
 Part = Literal["student", "twin"]
-MODEL, PAIRS, QUERIES, STORE = "model", "pairs.parquet", "queries.parquet", "labels"
+MODEL, STORE = "model", "labels"
 
 
 class Run:
@@ -25,7 +26,12 @@ class Run:
         self.stages = Stages(self.folder)
 
     @cached_property
-    def catalogue(self) -> Catalogue:
-        """The prepared shop's texts and judged pairs."""
-        folder = self.folder / "prepare"
-        return Catalogue(Shop(folder / "shop"), pq.read_table(folder / "split.parquet"), self.recipe.task)
+    def course(self) -> Course[Any]:
+        """The task over the prepared shop."""
+        folder, recipe = self.folder / "prepare", self.recipe
+        split = pq.read_table(folder / "split.parquet")
+        return recipe.task.open(Shop(folder / "shop"), split, recipe.split, recipe.seed)
+
+    def labels(self, teacher: Artifact, asked: Artifact) -> Labels:
+        """Where a teacher and what it said are found."""
+        return Labels(teacher=teacher.path, store=self.recipe.runs / STORE, folder=asked.path)

@@ -55,10 +55,9 @@ def together(recipe: Recipe, folds: Sequence[Recipe], made: Sequence[list[Artifa
 
 
 def _scored(part: Recipe, evaluation: Artifact) -> Scored:
-    catalogue = Run(part).catalogue
     roles = {
         name: f"{role.kind} of {role.of}" if role.of else role.kind
         for name, role in load_evaluation(evaluation.path).roles.items()
         if name != RANDOM
     }
-    return load_scored(evaluation.path, catalogue.truth(catalogue.judged("test")), roles)
+    return load_scored(evaluation.path, Run(part).course.truth("test"), roles)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
-import numpy as np
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shopstill import __version__
@@ -17,20 +14,19 @@ from shopstill.core.fingerprint import fingerprint, source_fingerprint
 from shopstill.data.ingest import ingest
 from shopstill.data.shop import Shop
 from shopstill.data.simulate import Simulate, simulate
-from shopstill.data.split import split_queries
 from shopstill.evaluate.costs import load as load_costs
 from shopstill.evaluate.latency import Latency
 from shopstill.evaluate.report import write_report
 from shopstill.evaluate.results import Evaluation
 from shopstill.evaluate.results import load as load_evaluation
 from shopstill.evaluate.size import Size, size_of
-from shopstill.models import build
-from shopstill.pipeline.flow import MODEL, PAIRS, QUERIES, Part, Run
-from shopstill.pipeline.learn import teacher_scores, train_student, train_teacher
+from shopstill.models import families
+from shopstill.pipeline.flow import MODEL, STORE, Part, Run
+from shopstill.pipeline.learn import train_student, train_teacher
+from shopstill.pipeline.lineup import Lineup
 from shopstill.recipe import EnsembleTeacher, ScoresTeacher
-from shopstill.tasks._contest import TEACHER, Lineup, costs
+from shopstill.tasks import TEACHER, Labels
 from shopstill.teach import teacher as teachers
-from shopstill.teach.mine import mine
 from shopstill.teach.scores_file import scores_file
 from shopstill.train.objective import Objective
 
@@ -42,6 +38,8 @@ def prepare(flow: Run) -> Artifact:
     recipe = flow.recipe
     options = recipe.shop.options
     config = {"shop": plain(recipe)["shop"], "split": plain(recipe.split), "strict": recipe.strict}
+    if recipe.task.prepared:
+        config["task"] = dict(recipe.task.prepared)
     sources = {} if isinstance(options, Simulate) else {str(p): source_fingerprint(p) for p in options.sources()}
 
     def make(draft: Draft) -> None:
@@ -51,7 +49,7 @@ def prepare(flow: Run) -> Artifact:
             draft.measurements.update(ingest(options.read(), draft.folder, strict=recipe.strict).plain())
         shop = Shop(draft.folder / "shop")
         draft.measurements["counts"] = shop.counts
-        split = split_queries(shop, recipe.split)
+        split = recipe.task.split(shop, recipe.split)
         pq.write_table(split, draft.folder / "split.parquet")
         draft.measurements["content"] = fingerprint([shop.fingerprint, split.to_pydict()])
 
@@ -76,15 +74,15 @@ def teach(flow: Run, shop: Artifact) -> Artifact:
         for number, member in enumerate(members):
             work = flow.stages.work("teach", config, parents) / f"member-{number}"
             model, history = train_teacher(flow, member, work, recipe.seed + number)
-            build.save(model, draft.folder / teachers.MEMBERS / f"{number}")
+            families.save(model, draft.folder / teachers.MEMBERS / f"{number}")
             draft.measurements[f"member {number}"] = history
-        draft.measurements["content"] = teachers.load(draft.folder).fingerprint
+        draft.measurements["content"] = teachers.fingerprint_of(draft.folder)
 
     return flow.stages.make("teach", config, parents, make)
 
 
 def label(flow: Run, shop: Artifact, teacher: Artifact) -> Artifact:
-    """The teacher's logits of the judged training pairs, and of pairs mined from the catalogue."""
+    """What the teacher says of the training questions, and of others that nobody judged."""
     recipe = flow.recipe
     config = {"mine": plain(recipe.mine), "seed": recipe.seed, "task": plain(recipe.task)}
     taps = sorted({tap for student in recipe.students.values() for tap in Objective(student.objective).taps})
@@ -92,24 +90,14 @@ def label(flow: Run, shop: Artifact, teacher: Artifact) -> Artifact:
         config["taps"] = taps
 
     def make(draft: Draft) -> None:
-        catalogue = flow.catalogue
-        training = catalogue.split.filter(pc.equal(catalogue.split.column("split"), "train")).column("query_id")
-        mined = mine(catalogue.shop, training.to_pylist(), recipe.mine, recipe.seed)
-        catalogue.know(mined.queries)
-        judged = catalogue.judged("train")
-        pairs = judged.joined(catalogue.pairs(mined.pairs))
-        scores = teacher_scores(flow, teacher, pairs, tuple(taps))
-        known = np.isfinite(scores)
-        counts = {"judged": len(judged), "mined": len(pairs) - len(judged), "labelled": int(known.sum())}
-        draft.measurements.update(counts)
-        pq.write_table(catalogue.table(pairs.take(known), scores[known]), draft.folder / PAIRS)
-        pq.write_table(mined.queries, draft.folder / QUERIES)
+        where = Labels(teacher=teacher.path, store=recipe.runs / STORE, folder=draft.folder)
+        draft.measurements.update(flow.course.label(where, recipe.mine, taps, recipe.seed))
 
     return flow.stages.make("label", config, {"prepare": shop, "teach": teacher}, make)
 
 
 def distil(flow: Run, name: str, shop: Artifact, teacher: Artifact, labels: Artifact) -> tuple[Artifact, Artifact]:
-    """A student taught by the labels, and its twin: the same network and as many rows, from the grades alone."""
+    """A student taught by the labels, and its twin: the same network and as many rows, from the truth alone."""
     recipe = flow.recipe
     wanted = recipe.students[name]
     config = {"student": plain(wanted), "seed": recipe.seed, "task": plain(recipe.task)}
@@ -119,7 +107,7 @@ def distil(flow: Run, name: str, shop: Artifact, teacher: Artifact, labels: Arti
         def train(draft: Draft) -> None:
             work = flow.stages.work(f"{part}/{name}", config, parents)
             model, history = train_student(flow, wanted, part, teacher, labels, work)
-            build.save(model, draft.folder / MODEL)
+            families.save(model, draft.folder / MODEL)
             draft.measurements.update(history)
 
         return train
@@ -131,7 +119,7 @@ def distil(flow: Run, name: str, shop: Artifact, teacher: Artifact, labels: Arti
 def evaluate(
     flow: Run, shop: Artifact, teacher: Artifact, students: Mapping[str, tuple[Artifact, Artifact]]
 ) -> Artifact:
-    """Teacher, students, twins and BM25 side by side on the test queries; and what each costs."""
+    """Teacher, students, twins and baselines side by side on the test part; and what each costs."""
     recipe = flow.recipe
     config = {"judging": plain(recipe.judging), "timing": plain(recipe)["timing"], "task": plain(recipe.task)}
     parents: dict[str, Artifact | str] = {"prepare": shop, "teach": teacher}
@@ -139,17 +127,17 @@ def evaluate(
         parents |= {f"student/{name}": student, f"twin/{name}": twin}
 
     def make(draft: Draft) -> None:
-        lineup = Lineup(flow.catalogue, partial(teacher_scores, flow, teacher))
+        lineup = Lineup(flow.course, flow.labels(teacher, teacher))
         for name, (student, twin) in students.items():
-            lineup.add(name, build.load(student.path / MODEL), "student")
-            lineup.add(f"{name} (direct)", build.load(twin.path / MODEL), f"twin of {name}")
+            lineup.add(name, families.load(student.path / MODEL), "student")
+            lineup.add(f"{name} (direct)", families.load(twin.path / MODEL), f"twin of {name}")
         scored = lineup.scored()
         scored.save(draft.folder)
         scored.judge(recipe.judging).save(draft.folder)
         if recipe.timing is not None:
             folders = {name: [student.path / MODEL] for name, (student, _) in students.items()}
             contenders = {TEACHER: teachers.folders(teacher.path), **folders}
-            costs(flow.catalogue, contenders, recipe.timing).save(draft.folder)
+            flow.course.costs(contenders, recipe.timing).save(draft.folder)
 
     return flow.stages.make("evaluate", config, parents, make)
 

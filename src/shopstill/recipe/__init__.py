@@ -20,17 +20,22 @@ from shopstill.data.split import SplitConfig
 from shopstill.evaluate.compare import Judging
 from shopstill.evaluate.latency import Timing
 from shopstill.recipe.parts import (
+    DEFAULT_TASK,
     NAME,
     SIMULATE,
     AnySource,
+    AnyTask,
     Chain,
     CrossTeacher,
     EnsembleTeacher,
+    ModelTeacher,
     ScoresTeacher,
     Source,
     Student,
     Teacher,
+    Trained,
 )
+from shopstill.tasks import TASKS
 from shopstill.tasks.relevance import Relevance
 from shopstill.teach.mine import Mine
 
@@ -38,11 +43,13 @@ __all__ = [
     "Chain",
     "CrossTeacher",
     "EnsembleTeacher",
+    "ModelTeacher",
     "Recipe",
     "ScoresTeacher",
     "Source",
     "Student",
     "Teacher",
+    "Trained",
     "read",
     "recipe_schema",
 ]
@@ -58,7 +65,7 @@ class Recipe:
     shop: AnySource
     strict: bool = False
     split: SplitConfig = Field(default_factory=SplitConfig)
-    task: Relevance = Field(default_factory=Relevance)
+    task: AnyTask = Field(default_factory=Relevance)
     teacher: Teacher = Field(default_factory=CrossTeacher)
     mine: Mine = Field(default_factory=Mine)
     students: dict[Annotated[str, Field(pattern=NAME)], Student] = Field(min_length=1)
@@ -109,7 +116,12 @@ def recipe_schema() -> dict[str, Any]:
     made = schema(Recipe)
     sources = {name: READERS.get(name) for name in READERS.names()} | {SIMULATE: Simulate}
     passes = {name: PASSES.get(name) for name in PASSES.names()}
+    tasks = {name: TASKS.get(name) for name in TASKS.names()}
     made["properties"]["shop"] = {"oneOf": [_option(made, "reader", name, cls) for name, cls in sources.items()]}
+    made["properties"]["task"] = {"oneOf": [_option(made, "kind", *task) for task in tasks.items()]}
+    for option in made["properties"]["task"]["oneOf"]:
+        if option["properties"]["kind"]["const"] == DEFAULT_TASK:
+            option["required"].remove("kind")
     options = [_option(made, "kind", name, cls) for name, cls in passes.items()]
     chain = made["$defs"]["Chain"]["properties"]
     chain["passes"] = {**chain["passes"], "items": {"oneOf": [{"enum": list(passes)}, *options]}}

@@ -9,11 +9,11 @@ from shopstill.core.errors import ConfigError, nearest
 from shopstill.data.simulate import Simulate
 from shopstill.evaluate.results import RANDOM
 from shopstill.losses import LOSSES, check_options
-from shopstill.models.build import starts
 from shopstill.models.cross import Cross
+from shopstill.models.families import starts
 from shopstill.recipe import Recipe
-from shopstill.recipe.parts import CrossTeacher, ScoresTeacher, members
-from shopstill.tasks._contest import BM25, TEACHER
+from shopstill.recipe.parts import ScoresTeacher, Trained, members
+from shopstill.tasks import BASELINES, TEACHER, Task
 from shopstill.types import Term
 
 
@@ -25,9 +25,9 @@ def check(recipe: Recipe) -> None:
             teacher does not have; the file of scores is not there. All faults of the recipe itself are named.
         DataError: a source of the shop is not there.
     """
-    faults = [*_name_faults(recipe), *_model_faults(recipe), *_chain_faults(recipe)]
+    faults = [*_name_faults(recipe), *_task_faults(recipe), *_model_faults(recipe), *_chain_faults(recipe)]
     for place, terms, taught in _objectives(recipe):
-        faults += [f"{place}: {fault}" for fault in _term_faults(terms, taught)]
+        faults += [f"{place}: {fault}" for fault in _term_faults(terms, taught, recipe.task)]
     if faults:
         raise ConfigError("\n".join(faults))
     if isinstance(recipe.teacher, ScoresTeacher) and not recipe.teacher.path.is_file():
@@ -47,7 +47,7 @@ def _objectives(recipe: Recipe) -> Iterator[tuple[str, tuple[Term, ...], bool]]:
         yield f"compress.{name}.objective", chain.objective or (), True
 
 
-def _term_faults(terms: tuple[Term, ...], taught: bool) -> Iterator[str]:
+def _term_faults(terms: tuple[Term, ...], taught: bool, task: Task) -> Iterator[str]:
     for term in terms:
         try:
             check_options(term.loss, term.options)
@@ -57,6 +57,9 @@ def _term_faults(terms: tuple[Term, ...], taught: bool) -> Iterator[str]:
         spec = LOSSES.module(term.loss).SPEC
         if spec.against == "teacher" and not taught:
             yield f"{term.loss} compares with a teacher, but there is none here; use a loss of the target"
+        elif spec.takes in ("scores", "logits") and spec.takes != task.takes:
+            fitting = [name for name in LOSSES.names() if LOSSES.module(name).SPEC.takes == task.takes]
+            yield f"{term.loss} compares {spec.takes}, but {task.kind} has {task.takes}; use {' or '.join(fitting)}"
         elif spec.takes == "attention":
             yield f"{term.loss} compares attention, which the label store lacks; use a loss of features or scores"
         elif spec.takes == "features" and term.tap is None:
@@ -64,8 +67,20 @@ def _term_faults(terms: tuple[Term, ...], taught: bool) -> Iterator[str]:
 
 
 def _name_faults(recipe: Recipe) -> Iterator[str]:
-    for name in {TEACHER, BM25, RANDOM} & recipe.students.keys():
+    for name in {TEACHER, *BASELINES, RANDOM} & recipe.students.keys():
         yield f"students.{name}: the name {name!r} stands for another model in the report; give the student another"
+
+
+def _task_faults(recipe: Recipe) -> Iterator[str]:
+    """Models that the task cannot train, and scores made elsewhere for a task that has none."""
+    task = recipe.task
+    models = {f"{place}.model": member.model for place, member in members(recipe.teacher).items()}
+    models |= {f"students.{name}.model": student.model for name, student in recipe.students.items()}
+    for place, model in models.items():
+        if model.kind not in task.models:
+            yield f"{place}: {task.kind} trains no {model.kind!r}; {nearest(model.kind, task.models)}"
+    if isinstance(recipe.teacher, ScoresTeacher) and task.takes != "scores":
+        yield f"teacher: scores made elsewhere are of pairs, but {task.kind} has {task.takes}; train a teacher"
 
 
 def _model_faults(recipe: Recipe) -> Iterator[str]:
@@ -86,7 +101,7 @@ def _chain_faults(recipe: Recipe) -> Iterator[str]:
             yield f"compress.{name}: a student has this name; give the chain another"
         if chain.of not in known:
             yield f"compress.{name}.of: unknown model {chain.of!r}; {nearest(chain.of, known)}"
-        elif chain.of == TEACHER and not isinstance(recipe.teacher, CrossTeacher):
+        elif chain.of == TEACHER and not isinstance(recipe.teacher, Trained):
             yield f"compress.{name}.of: this teacher is not one model; start from a student"
         elif name in _ancestors(recipe, name):
             yield f"compress.{name}.of: goes on from itself by way of {chain.of!r}; start from a student or the teacher"

@@ -15,12 +15,13 @@ from shopstill.core.errors import ConfigError, nearest
 from shopstill.data.readers import READERS, Reader
 from shopstill.data.simulate import Simulate
 from shopstill.evaluate.quality import parse_metric
-from shopstill.models.build import Text
 from shopstill.models.cross import Cross
+from shopstill.models.families import AnyModel
+from shopstill.tasks import TASKS, Task
 from shopstill.train.training import Training
 from shopstill.types import Term
 
-SIMULATE = "simulate"
+SIMULATE, DEFAULT_TASK = "simulate", "relevance"
 NAME = r"^[a-z0-9][a-z0-9_-]*$"
 
 
@@ -48,6 +49,16 @@ def _write_source(value: Source) -> dict[str, Any]:
     return {"reader": value.reader, **plain(value.options)}
 
 
+def _read_task(value: Any) -> Task:
+    if not isinstance(value, Mapping):
+        return value if hasattr(value, "open") else _read_task({"kind": value})
+    kind = value.get("kind", DEFAULT_TASK)
+    if kind not in TASKS.names():
+        raise ConfigError(f"task {kind!r}: {nearest(str(kind), TASKS.names())}")
+    return build(TASKS.get(str(kind)), value, str(kind))
+
+
+AnyTask = Annotated[Any, PlainValidator(_read_task), PlainSerializer(plain)]
 AnySource = Annotated[Source, PlainValidator(_read_source), PlainSerializer(_write_source)]
 
 
@@ -62,11 +73,25 @@ class CrossTeacher:
 
 
 @config
+class ModelTeacher:
+    """A model of any family that the task can train; as it is where ``training`` is null."""
+
+    kind: Literal["model"] = "model"
+    model: AnyModel
+    objective: tuple[Term, ...] = Field(default=(Term(loss="cross_entropy"),), min_length=1)
+    training: Training | None = Field(default_factory=Training)
+
+
+Trained = CrossTeacher | ModelTeacher
+"""Teachers that are one model."""
+
+
+@config
 class EnsembleTeacher:
-    """Several cross-encoders; the mean of their logits is the teacher's."""
+    """Several models of one kind; the mean of their logits is the teacher's."""
 
     kind: Literal["ensemble"] = "ensemble"
-    members: tuple[CrossTeacher, ...] = Field(min_length=2)
+    members: tuple[Annotated[Trained, Field(discriminator="kind")], ...] = Field(min_length=2)
 
 
 @config
@@ -77,21 +102,21 @@ class ScoresTeacher:
     path: Path
 
 
-Teacher = Annotated[CrossTeacher | EnsembleTeacher | ScoresTeacher, Field(discriminator="kind")]
+Teacher = Annotated[CrossTeacher | ModelTeacher | EnsembleTeacher | ScoresTeacher, Field(discriminator="kind")]
 
 
-def members(teacher: Teacher) -> dict[str, CrossTeacher]:
-    """The cross-encoders of a teacher, by their place in the recipe."""
+def members(teacher: Teacher) -> dict[str, Trained]:
+    """The models of a teacher, by their place in the recipe."""
     if isinstance(teacher, EnsembleTeacher):
         return {f"teacher.members.{number}": member for number, member in enumerate(teacher.members)}
-    return {"teacher": teacher} if isinstance(teacher, CrossTeacher) else {}
+    return {} if isinstance(teacher, ScoresTeacher) else {"teacher": teacher}
 
 
 @config
 class Student:
-    """A student: its network, what it learns from the teacher, and what its twin learns from the grades alone."""
+    """A student: its network, what it learns from the teacher, and what its twin learns from the truth alone."""
 
-    model: Text
+    model: AnyModel
     objective: tuple[Term, ...] = Field(min_length=1)
     twin: tuple[Term, ...] = Field(default=(Term(loss="bce"),), min_length=1)
     training: Training = Field(default_factory=Training)

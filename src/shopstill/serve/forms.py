@@ -25,6 +25,7 @@ LONGEST = 512
 Limit = Annotated[int, Field(ge=1, le=100)]
 Text = Annotated[str, Field(max_length=LONGEST)]
 Texts = tuple[str, ...]
+Id = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 @config
@@ -229,6 +230,46 @@ class Comparison:
     sides: tuple[Ranked, Ranked]
     tau: float | None
     shared: float
+
+
+@config
+class Recommend:
+    """What a shopper may want next.
+
+    Attributes:
+        history: ids of products that the shopper took up, from the oldest; what the model does not know is passed over.
+        limit: how many products.
+        filters: what a product must be.
+        exclude: ids of products that are left out.
+        seen: whether products of the history may be among them.
+        model: name of a loaded model of histories; None for the first one.
+    """
+
+    history: tuple[Id, ...] = Field(max_length=DEPTH)
+    limit: Limit = 10
+    filters: Filters = Field(default_factory=Filters)
+    exclude: tuple[Id, ...] = Field(default=(), max_length=DEPTH)
+    seen: bool = False
+    model: str | None = Field(default=None, max_length=128)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Next:
+    """A product that may come next, and the model's score of it."""
+
+    id: str
+    score: float
+    product: Product
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommended:
+    """What may come next, best first; ``unknown`` of the history's ids are none that the model knows."""
+
+    items: list[Next]
+    unknown: int
+    took_ms: float
+    model: str
 
 
 @dataclass(frozen=True, kw_only=True)

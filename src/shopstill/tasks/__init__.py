@@ -1,1 +1,9 @@
 """Tasks: what is learnt and how it is judged, a file a task."""
+
+from shopstill.core.registry import Registry
+from shopstill.tasks._course import BASELINES, TEACHER, Course, Labels, Part, Task
+from shopstill.tasks._rows import Questions, RowCourse
+
+__all__ = ["BASELINES", "TASKS", "TEACHER", "Course", "Labels", "Part", "Questions", "RowCourse", "Task"]
+
+TASKS = Registry("shopstill.tasks", "task")

@@ -1,12 +1,8 @@
-"""Models of one task side by side: their scores on the test part, and what an answer of each costs.
-
-Shapes: ``N`` test pairs.
-"""
+"""What an answer of each model of relevance costs: a query against so many candidates."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,64 +13,20 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from shopstill.data.pairs import PairTexts
 from shopstill.evaluate.alone import alone
-from shopstill.evaluate.calibrate import fit_curve
 from shopstill.evaluate.costs import Costs
 from shopstill.evaluate.latency import Call, Contender, Latency, Timing, measure
-from shopstill.evaluate.scored import Scored
 from shopstill.models import build
 from shopstill.models.ahead import Ahead, ahead
 from shopstill.models.build import TextModel
 from shopstill.models.towers import TwoTowers
 from shopstill.serve.bundle.load import Ahead as ServedAhead
-from shopstill.serve.bundle.load import load_bundle
-from shopstill.tasks.relevance import Catalogue, Pairs
+from shopstill.serve.bundle.load import load_texts
+from shopstill.tasks._catalogue import Catalogue
+from shopstill.tasks._course import TEACHER
 
-log = logging.getLogger(__name__)
-
-TEACHER, BM25 = "teacher", "bm25"
+BM25 = "bm25"
 _QUERIES, _PRODUCTS, _CANDIDATES = 64, 1000, 100
 _ANSWER_ONCE, _SERVE_ONCE = f"{__name__}:answer_once", "shopstill.serve.bundle.load:answer_once"
-
-
-class Lineup:
-    """Collects scores of the validation and test pairs, model by model.
-
-    Args:
-        catalogue: the shop.
-        teacher: pairs → the teacher's scores, NaN where it has none.
-    """
-
-    def __init__(self, catalogue: Catalogue, teacher: Callable[[Pairs], np.ndarray]) -> None:
-        self._catalogue = catalogue
-        self._parts = {"valid": catalogue.judged("valid"), "test": catalogue.judged("test")}
-        self._scores: dict[str, dict[str, np.ndarray]] = {}
-        self._roles: dict[str, str] = {}
-        given = {part: teacher(pairs) for part, pairs in self._parts.items()}
-        lacking = sum(int((~np.isfinite(scores)).sum()) for scores in given.values())
-        if lacking:
-            log.warning("the teacher is not judged: it has no score for %d of the validation and test pairs", lacking)
-        else:
-            self.take(TEACHER, given, "teacher")
-        ranked = {p: catalogue.bm25.pairs(catalogue.queries, x.query_N, x.product_N) for p, x in self._parts.items()}
-        self.take(BM25, ranked, "baseline")
-
-    def add(self, name: str, model: TextModel, role: str) -> None:
-        """Score the pairs with a model."""
-        score = self._catalogue.scores
-        self.take(name, {p: score(x, model, f"scoring {p} with {name}") for p, x in self._parts.items()}, role)
-
-    def scored(self) -> Scored:
-        """The test pairs with what every model gave them; grades are read off scores by curves fitted on validation."""
-        grades = self._parts["valid"].grade_N
-        curves = {name: fit_curve(parts["valid"], grades) for name, parts in self._scores.items()}
-        scores = {name: parts["test"] for name, parts in self._scores.items()}
-        predictions = {name: curve(scores[name]) for name, curve in curves.items()}
-        truth = self._catalogue.truth(self._parts["test"])
-        return Scored(truth=truth, roles=self._roles, scores=scores, predictions=predictions)
-
-    def take(self, name: str, scores: dict[str, np.ndarray], role: str) -> None:
-        """Take in scores of the pairs: part → [N]."""
-        self._scores[name], self._roles[name] = scores, role
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +65,7 @@ class Served:
 
     def prepare(self, candidates: int, threads: int) -> Call:
         """Queries in turn, each against candidates drawn ahead."""
-        ready = load_bundle(self.folder, threads).ahead(self.products)
+        ready = load_texts(self.folder, threads).ahead(self.products)
         whole = Answer(models=(ready,), queries=self.queries, products=len(self.products), note=self.note)
         return whole.prepare(candidates, threads)
 

@@ -1,38 +1,56 @@
 """Search relevance: a query and a product to a grade, judged per query and over all pairs.
 
-Shapes: ``N`` pairs, ``Q`` queries, ``P`` products of the catalogue.
+Shapes: ``N`` pairs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from functools import cached_property
-from typing import Literal
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from pydantic import Field
-from torch import nn
 
 from shopstill.core.config import config
-from shopstill.core.errors import DataError
-from shopstill.data.bm25 import BM25
+from shopstill.core.hardware import cores
 from shopstill.data.lexical import LexicalIndex
-from shopstill.data.pairs import PairTexts, places
 from shopstill.data.shop import Shop
-from shopstill.data.text import language
+from shopstill.data.split import SplitConfig, split_queries
+from shopstill.evaluate.calibrate import fit_curve
 from shopstill.evaluate.compare import Judging
-from shopstill.evaluate.judged import Truth, judged
-from shopstill.evaluate.quality import parse_metric
-from shopstill.evaluate.slices import by_candidates, by_frequency, by_length, largest, seen
-from shopstill.evaluate.statistic import statistic
+from shopstill.evaluate.costs import Costs
+from shopstill.evaluate.judged import Truth
+from shopstill.evaluate.latency import Timing
+from shopstill.export.bundle import About, write_bundle
+from shopstill.models import build
 from shopstill.models.build import TextModel
+from shopstill.serve.bundle.load import load_texts
+from shopstill.tasks import _contest
+from shopstill.tasks._catalogue import Catalogue, Pairs
+from shopstill.tasks._course import Course, Form, Labels, Part
+from shopstill.teach import teacher as teachers
+from shopstill.teach.features import StoredFeature
+from shopstill.teach.keys import Keys
+from shopstill.teach.label import keys_of, label
+from shopstill.teach.mine import Mine
+from shopstill.teach.mine import mine as mine_pairs
+from shopstill.teach.scores_file import match, scores_file
+from shopstill.teach.store import LabelStore
 from shopstill.train.batches import Examples, Rows
-from shopstill.train.predict import predict
+from shopstill.train.fit import Judge
+from shopstill.train.objective import Objective
 
-Part = Literal["train", "valid", "test"]
+log = logging.getLogger(__name__)
+
+_PAIRS, _QUERIES = "pairs.parquet", "queries.parquet"
+_PARITY_ROWS = 256
 
 
 @config
@@ -42,226 +60,206 @@ class Relevance:
     kind: Literal["relevance"] = "relevance"
     text: tuple[Literal["title", "brand", "description"], ...] = Field(default=("title",), min_length=1)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Pairs:
-    """Pairs by number in the catalogue, with their truth.
-
-    Attributes:
-        query_N: place in ``Catalogue.queries``.
-        product_N: place in ``Catalogue.products``.
-        grade_N: the truth, NaN where nobody judged.
-        gain_N: its gain.
-    """
-
-    query_N: np.ndarray
-    product_N: np.ndarray
-    grade_N: np.ndarray
-    gain_N: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.query_N)
-
-    def take(self, rows: np.ndarray) -> Pairs:
-        """Some of the pairs."""
-        return Pairs(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
-
-    def joined(self, other: Pairs) -> Pairs:
-        """These pairs and then the others."""
-        return Pairs(**{f.name: np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)})
-
-
-class Catalogue:
-    """The texts of a shop with its judged pairs, split by query.
-
-    Args:
-        shop: the shop.
-        split: table ``query_id, split``.
-        task: which text is read.
-
-    Raises:
-        DataError: a split has no judged pair.
-    """
-
-    def __init__(self, shop: Shop, split: pa.Table, task: Relevance) -> None:
-        self.shop = shop
-        products = shop.read("products", ["product_id", *task.text])
-        queries = shop.read("queries", ["query_id", "text", "frequency"])
-        self.product_ids = products.column("product_id").combine_chunks()
-        self.products: list[str] = _join(products, task.text)
-        self.query_ids = queries.column("query_id").combine_chunks()
-        self.queries: list[str] = queries.column("text").to_pylist()
-        self.frequencies: list[int | None] = queries.column("frequency").to_pylist()
-        self.split = split
-        self._judgments = shop.read("judgments", ["query_id", "product_id", "grade", "gain"])
-
-    @cached_property
-    def departments(self) -> list[str | None]:
-        """The root of each product's category path; None where it has none."""
-        paths = self.shop.read("products", ["category"]).column("category").to_pylist()
-        return [path[0] if path else None for path in paths]
-
-    @cached_property
-    def lexical(self) -> LexicalIndex:
-        """Exact lexical features of every product."""
-        return LexicalIndex.build(self.products)
-
-    @cached_property
-    def bm25(self) -> BM25:
-        """The lexical baseline over every product."""
-        return BM25.build(self.products)
-
-    @cached_property
-    def grades(self) -> tuple[float, float]:
-        """Lowest and highest grade of the training pairs."""
-        grades = self.judged("train").grade_N
-        return float(grades.min()), float(grades.max())
-
-    def judged(self, part: Part) -> Pairs:
-        """The pairs that people judged, of one part of the split."""
-        wanted = self.split.filter(pc.equal(self.split.column("split"), part)).column("query_id")
-        rows = self._judgments.filter(pc.is_in(self._judgments.column("query_id"), wanted.combine_chunks()))
-        if not rows.num_rows:
-            raise DataError(f"split {part}: no judged pair; give it a larger share under split")
-        return self.pairs(rows)
+    @property
+    def prepared(self) -> Mapping[str, Any]:
+        """Nothing: queries are parted whatever is read of them."""
+        return {}
 
     @property
-    def learnable(self) -> list[str]:
-        """The queries that may be learned from: none of the validation and test parts."""
-        judging = self.split.filter(pc.not_equal(self.split.column("split"), "train")).column("query_id")
-        held = pc.is_in(self.query_ids, value_set=judging.combine_chunks()).to_pylist()
-        return [text for text, away in zip(self.queries, held, strict=True) if not away]
+    def models(self) -> tuple[str, ...]:
+        """Kinds of model that it can train."""
+        return ("cross", "towers", "joint")
 
-    def know(self, queries: pa.Table) -> None:
-        """Take in queries that the shop does not have, such as those made from titles: ``query_id, text``."""
-        queries = queries.filter(pc.invert(pc.is_in(queries.column("query_id"), self.query_ids)))
-        self.query_ids = pa.concat_arrays([self.query_ids, queries.column("query_id").combine_chunks()])
-        self.queries = [*self.queries, *queries.column("text").to_pylist()]
-        self.frequencies = [*self.frequencies, *([None] * queries.num_rows)]
+    @property
+    def takes(self) -> Literal["scores", "logits"]:
+        """What its losses compare."""
+        return "scores"
 
-    def pairs(self, table: pa.Table) -> Pairs:
-        """Pairs of a table ``query_id, product_id`` that may also have ``grade`` and ``gain``.
+    def split(self, shop: Shop, settings: SplitConfig) -> pa.Table:
+        """The part of each query."""
+        return split_queries(shop, settings)
 
-        Raises:
-            DataError: an id is unknown.
-        """
-        nothing = pa.chunked_array([pa.nulls(table.num_rows, pa.float32())])
-        grade, gain = (table.column(c) if c in table.column_names else nothing for c in ("grade", "gain"))
-        return Pairs(
-            query_N=places(table.column("query_id"), self.query_ids, "query_id"),
-            product_N=places(table.column("product_id"), self.product_ids, "product_id"),
-            grade_N=grade.to_numpy().astype(np.float32),
-            gain_N=gain.to_numpy().astype(np.float32),
+    def open(self, shop: Shop, split: pa.Table, settings: SplitConfig, seed: int) -> RelevanceCourse:
+        """The course over a shop's judged pairs."""
+        return RelevanceCourse(Catalogue(shop, split, self.text), self, seed)
+
+
+class RelevanceCourse(Course[TextModel]):
+    """Pairs of a query and a product, judged by people, and labelled by a cross-encoder.
+
+    Args:
+        catalogue: the prepared shop.
+        task: the task's configuration.
+        seed: of what is drawn by chance.
+    """
+
+    def __init__(self, catalogue: Catalogue, task: Relevance, seed: int) -> None:
+        self.catalogue, self._task, self._seed = catalogue, task, seed
+
+    # Learning
+
+    def create(self, wanted: Any, teacher: Path | None, seed: int) -> TextModel:
+        """A model of pairs; where it takes lexical features, with the catalogue's rarity of words."""
+        model = build.create(wanted, teacher, seed)
+        return replace(model, lexical=self.lexical()) if model.network.lexical else model
+
+    def direct(self, model: TextModel, objective: Objective) -> Examples:
+        """The judged training pairs."""
+        return self.catalogue.examples(self.catalogue.judged("train"), model, None, grouped=objective.grouped)
+
+    def taught(self, model: TextModel, objective: Objective, labels: Labels, rows: int | None = None) -> Examples:
+        """The labelled pairs, with the features that the objective compares with."""
+        lesson = self._lesson(labels, objective).sample(rows, self._seed)
+        return self.catalogue.examples(
+            lesson.pairs, model, lesson.logit_N, grouped=objective.grouped, features=lesson.features
         )
 
-    def table(self, pairs: Pairs, logit_N: np.ndarray) -> pa.Table:
-        """Labelled pairs as ``query_id, product_id, grade, gain, logit``; grade and gain null where nobody judged."""
-        unjudged = np.isnan(pairs.grade_N)
-        return pa.table(
-            {
-                "query_id": self.query_ids.take(pa.array(pairs.query_N)),
-                "product_id": self.product_ids.take(pa.array(pairs.product_N)),
-                "grade": pa.array(pairs.grade_N, pa.float32(), mask=unjudged),
-                "gain": pa.array(pairs.gain_N, pa.float32(), mask=unjudged),
-                "logit": pa.array(logit_N, pa.float32()),
+    def validation(self, model: TextModel, judging: Judging) -> Judge:
+        """The metrics that are asked for, on the validation queries."""
+        return self.catalogue.validation(model, judging)
+
+    def texts(self) -> Iterable[str]:
+        """Every product's text, and the queries that may be learnt from."""
+        return [*self.catalogue.products, *self.catalogue.learnable]
+
+    def lexical(self) -> LexicalIndex:
+        """The catalogue's rarity of words, without its products."""
+        return self.catalogue.lexical.others([])
+
+    # The teacher
+
+    def label(self, labels: Labels, mine: Mine, taps: Sequence[str], seed: int) -> Mapping[str, int]:
+        """Label the judged training pairs, and pairs mined from the catalogue."""
+        catalogue = self.catalogue
+        training = catalogue.split.filter(pc.equal(catalogue.split.column("split"), "train")).column("query_id")
+        mined = mine_pairs(catalogue.shop, training.to_pylist(), mine, seed)
+        catalogue.know(mined.queries)
+        judged = catalogue.judged("train")
+        pairs = judged.joined(catalogue.pairs(mined.pairs))
+        scores = self._said(pairs, labels, tuple(taps))
+        known = np.isfinite(scores)
+        pq.write_table(catalogue.table(pairs.take(known), scores[known]), labels.folder / _PAIRS)
+        pq.write_table(mined.queries, labels.folder / _QUERIES)
+        return {"judged": len(judged), "mined": len(pairs) - len(judged), "labelled": int(known.sum())}
+
+    def teachers(self, part: Part, labels: Labels) -> np.ndarray:
+        """The teacher's logits of a part's judged pairs; NaN where scores made elsewhere lack a pair."""
+        return self._said(self._judged[part], labels)
+
+    def _said(self, pairs: Pairs, labels: Labels, taps: tuple[str, ...] = ()) -> np.ndarray:
+        elsewhere = next(labels.teacher.glob("scores.*"), None)
+        if elsewhere is None:
+            store, keys = self._labelled(pairs, labels, taps)
+            return store.lookup(keys).logits
+        found, coverage = match(scores_file(elsewhere), self.catalogue.table(pairs, pairs.gain_N))
+        log.info("scores: %s of %s pairs have one", f"{coverage.found:,}", f"{coverage.wanted:,}")
+        return found
+
+    def _labelled(self, pairs: Pairs, labels: Labels, taps: tuple[str, ...]) -> tuple[LabelStore, Keys]:
+        """The label store with the teacher's outputs of all pairs, and their keys; what is there is not asked again."""
+        held = teachers.load(labels.teacher)
+        widths = held.widths(taps) if taps else {}
+        store = LabelStore(labels.store, teacher=held.fingerprint, preparation=held.preparation, features=widths)
+        texts = self.catalogue.texts(pairs, held.members[0])
+        done = label(texts, partial(held.answer, taps=taps), store)
+        log.info("labels: %s new, %s reused, %.0f a second", f"{done.labelled:,}", f"{done.reused:,}", done.rate)
+        return store, keys_of(texts, store)
+
+    def _lesson(self, labels: Labels, objective: Objective) -> _Lesson:
+        """All labelled pairs, with the features that an objective compares with."""
+        table = pq.read_table(labels.folder / _PAIRS)
+        self.catalogue.know(pq.read_table(labels.folder / _QUERIES))
+        pairs = self.catalogue.pairs(table)
+        features = None
+        if objective.taps:
+            store, keys = self._labelled(pairs, labels, objective.taps)
+            features = {tap: StoredFeature(store, store.locate(keys), tap) for tap in objective.taps}
+        return _Lesson(pairs=pairs, logit_N=table.column("logit").to_numpy(), features=features)
+
+    # Judging
+
+    @cached_property
+    def _judged(self) -> Mapping[Part, Pairs]:
+        parts: tuple[Part, ...] = ("train", "valid", "test")
+        return {part: self.catalogue.judged(part) for part in parts}
+
+    def outputs(self, part: Part, model: TextModel, what: str = "") -> np.ndarray:
+        """A model's scores [N] of a part's judged pairs."""
+        return self.catalogue.scores(self._judged[part], model, what)
+
+    def baselines(self) -> Mapping[str, Mapping[Part, np.ndarray]]:
+        """BM25 over the whole catalogue."""
+        catalogue, judged = self.catalogue, self._judged
+        parts: tuple[Part, ...] = ("valid", "test")
+        return {
+            _contest.BM25: {
+                p: catalogue.bm25.pairs(catalogue.queries, judged[p].query_N, judged[p].product_N) for p in parts
             }
-        )
-
-    def texts(self, pairs: Pairs, model: TextModel) -> PairTexts:
-        """The pairs' texts, with lexical features where the model takes them."""
-        wants = model.network.lexical > 0
-        lexical = self.lexical.pairs(self.queries, pairs.query_N, pairs.product_N) if wants else None
-        return PairTexts(
-            queries=self.queries,
-            products=self.products,
-            query_N=pairs.query_N,
-            product_N=pairs.product_N,
-            lexical_NF=lexical,
-        )
-
-    def examples(
-        self,
-        pairs: Pairs,
-        model: TextModel,
-        teacher_N: np.ndarray | None,
-        *,
-        grouped: bool,
-        features: Mapping[str, Rows] | None = None,
-    ) -> Examples:
-        """A training set for a model, targets from 0 to 1; whole queries to a batch where ``grouped``, else pairs."""
-        low, high = self.grades
-        return Examples(
-            feed=model.network.feed(model.tokenizer, self.texts(pairs, model)),
-            target_N=((pairs.grade_N - low) / max(high - low, 1e-9)).astype(np.float32),
-            group_N=pairs.query_N if grouped else np.arange(len(pairs)),
-            teacher_N=teacher_N,
-            features=features,
-        )
-
-    def scores(self, pairs: Pairs, model: TextModel, what: str = "") -> np.ndarray:
-        """A model's scores of pairs."""
-        return predict(model.network, model.network.feed(model.tokenizer, self.texts(pairs, model)), what=what).logits
-
-    def validation(self, model: TextModel, judging: Judging) -> Callable[[nn.Module], Mapping[str, float]]:
-        """Figures on the validation part: first their mean, which is watched, then each metric that needs no curve.
-
-        Where every metric asked for needs a curve, ``spearman`` is watched.
-        """
-        pairs = self.judged("valid")
-        feed = model.network.feed(model.tokenizer, self.texts(pairs, model))
-        units = _units(pairs)
-        truth = judged(units, pairs.gain_N, pairs.grade_N, int(units.max()) + 1, judging.relevant_grade)
-        asked = [m for m in map(parse_metric, judging.metrics) if m.on == "scores"]
-        metrics = asked or [parse_metric("spearman")]
-
-        def figures(network: nn.Module) -> Mapping[str, float]:
-            scores = predict(network, feed).logits
-            values = {m.name: statistic(m, truth, scores, min_candidates=judging.min_candidates).value for m in metrics}
-            return {"mean": float(np.mean(list(values.values()))), **values}
-
-        return figures
-
-    def truth(self, pairs: Pairs) -> Truth:
-        """The truth of pairs, with the slices that they fall into."""
-        asked = np.unique(pairs.query_N)
-        queries = [self.queries[q] for q in asked]
-        trained = set(self.product_ids.take(pa.array(np.unique(self.judged("train").product_N))).to_pylist())
-        product_ids = self.product_ids.take(pa.array(pairs.product_N)).to_pylist()
-        divisions = {
-            "query length": by_length(queries),
-            "language": [language(q) for q in queries],
-            "frequency": by_frequency([self.frequencies[q] for q in asked]),
-            "candidates": by_candidates(_units(pairs), len(asked)),
         }
-        return Truth(
-            unit_ids=self.query_ids.take(pa.array(asked)).to_pylist(),
-            queries=queries,
-            unit_N=_units(pairs),
-            product_ids=product_ids,
-            titles=[self.products[p] for p in pairs.product_N],
-            grade_N=pairs.grade_N,
-            gain_N=pairs.gain_N,
-            slices=_dividing(divisions),
-            row_slices=_dividing(
-                {
-                    "product": seen(product_ids, trained),
-                    "category": largest([self.departments[p] for p in pairs.product_N]),
-                }
-            ),
-        )
+
+    def judged(self, outputs: Mapping[Part, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Scores [N], and grades [N] read off them by a curve fitted on validation pairs."""
+        scores = outputs["test"]
+        return scores, fit_curve(outputs["valid"], self._judged["valid"].grade_N)(scores)
+
+    def truth(self, part: Part) -> Truth:
+        """The grades of a part's judged pairs."""
+        return self.catalogue.truth(self._judged[part])
+
+    def served(self, part: Part, bundle: Path) -> np.ndarray:
+        """A bundle's scores [N] of a part's pairs, a request a query; all at once where company changes nothing."""
+        catalogue, pairs, loaded = self.catalogue, self._judged[part], load_texts(bundle, threads=cores())
+        if loaded.manifest.batch_invariant:
+            sides = zip(pairs.query_N, pairs.product_N, strict=True)
+            return loaded.score([(catalogue.queries[q], catalogue.products[p]) for q, p in sides])
+        used, place_N = np.unique(pairs.product_N, return_inverse=True)
+        ahead = loaded.ahead([catalogue.products[p] for p in used])
+        out = np.empty(len(pairs), np.float32)
+        order = np.argsort(pairs.query_N, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(pairs.query_N[order])) + 1):
+            out[rows] = ahead.score(catalogue.queries[pairs.query_N[rows[0]]], place_N[rows])
+        return out
+
+    # Costs and shipping
+
+    def costs(self, folders: Mapping[str, Sequence[Path]], timing: Timing) -> Costs:
+        """What a query against so many candidates costs."""
+        return _contest.costs(self.catalogue, folders, timing)
+
+    def served_costs(self, bundles: Mapping[str, Path], models: Mapping[str, Path], timing: Timing) -> Costs:
+        """The same of bundles."""
+        return _contest.served_costs(self.catalogue, bundles, models, timing)
+
+    def ship(self, model: TextModel, folder: Path, about: About, form: Form = "onnx") -> Path:
+        """Write a bundle, or another form; parity is held on validation pairs."""
+        held = self._judged["valid"]
+        if form == "hf":
+            from shopstill.export.hf import write_hf
+
+            return write_hf(model, folder)
+        rows = self.catalogue.texts(held.take(np.arange(min(_PARITY_ROWS, len(held)))), model)
+        if form == "executorch":
+            from shopstill.export.executorch import write_executorch
+
+            return write_executorch(model, folder, rows=rows)
+        return write_bundle(model, folder, about=replace(about, text=self._task.text), rows=rows)
 
 
-def _dividing(divisions: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    return {name: labels for name, labels in divisions.items() if len(set(labels) - {""}) > 1}
+@dataclass(frozen=True, kw_only=True)
+class _Lesson:
+    """Pairs to learn from, with what the teacher said of them: logits [N], and features by name."""
 
+    pairs: Pairs
+    logit_N: np.ndarray
+    features: Mapping[str, Rows] | None = None
 
-def _units(pairs: Pairs) -> np.ndarray:
-    return np.unique(pairs.query_N, return_inverse=True)[1]
-
-
-def _join(products: pa.Table, columns: Sequence[str]) -> list[str]:
-    parts = [products.column(c).fill_null("").to_pylist() for c in columns]
-    return [" ".join(filter(None, row)) for row in zip(*parts, strict=True)]
+    def sample(self, rows: int | None, seed: int) -> _Lesson:
+        """Some of the pairs, drawn by the seed; all of them where ``rows`` is None."""
+        if rows is None or rows >= len(self.pairs):
+            return self
+        at = np.sort(np.random.default_rng(seed).permutation(len(self.pairs))[:rows])
+        features = {tap: values[at] for tap, values in self.features.items()} if self.features else None
+        return _Lesson(pairs=self.pairs.take(at), logit_N=self.logit_N[at], features=features)
 
 
 relevance = Relevance

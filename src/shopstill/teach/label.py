@@ -19,7 +19,8 @@ from shopstill.core.config import config
 from shopstill.core.errors import DataError
 from shopstill.core.progress import progress
 from shopstill.data.pairs import PairTexts
-from shopstill.teach.store import Keys, LabelStore
+from shopstill.teach.keys import Keys
+from shopstill.teach.store import LabelStore
 
 log = logging.getLogger(__name__)
 
@@ -83,30 +84,58 @@ def label(pairs: PairTexts, score: Score, store: LabelStore, how: Labelling | No
     >>> store.lookup(keys_of(pairs, store)).logits.tolist()
     [7.0]
     """
+
+    def answer(rows: NDArray[np.int64]) -> Any:
+        return score(*pairs.texts(rows))
+
+    def named(row: int) -> str:
+        query, product = (each[0] for each in pairs.texts(np.array([row])))
+        return f"query {query!r} and product {product!r}"
+
+    return ask(keys_of(pairs, store), answer, store, how, named)
+
+
+def ask(
+    keys: Keys,
+    answer: Callable[[NDArray[np.int64]], Any],
+    store: LabelStore,
+    how: Labelling | None = None,
+    named: Callable[[int], str] = "question {}".format,
+) -> Labelled:
+    """Label the questions that are missing from the store, as ``label`` does, whatever they are.
+
+    Args:
+        keys: [N, 2] of the questions.
+        answer: rows of ``keys`` → logits [n] or [n, K], alone or with features name → [n, D].
+        store: where the answers go.
+        how: sizes of calls and shards.
+        named: a row → its question in words, for errors.
+
+    Raises:
+        DataError: the teacher answers with a wrong shape or a value that is not finite.
+    """
     how = how or Labelling()
     start = time.monotonic()
-    keys = keys_of(pairs, store)
     missing = store.missing(keys)
     foreseen = None
-    shard = _OpenShard(store, how)
-    log.info("labels: %s of %s pairs are stored already", f"{len(pairs) - len(missing):,}", f"{len(pairs):,}")
-    with progress("labelling", len(missing), "pairs") as bar:
+    shard = _OpenShard(store, how, named)
+    log.info("labels: %s of %s are stored already", f"{len(keys) - len(missing):,}", f"{len(keys):,}")
+    with progress("labelling", len(missing), "questions") as bar:
 
-        def answer(rows: NDArray[np.int64]) -> None:
-            texts = pairs.texts(rows)
-            shard.add(keys[rows], texts, score(*texts))
+        def take(rows: NDArray[np.int64]) -> None:
+            shard.add(keys[rows], rows, answer(rows))
             bar.advance(len(rows))
 
         try:
             rest = missing
             if len(missing) > 2 * how.sample:
-                rest, foreseen = _sampled(missing, answer, how.sample)
+                rest, foreseen = _sampled(missing, take, how.sample)
             for at in range(0, len(rest), how.call_rows):
-                answer(rest[at : at + how.call_rows])
+                take(rest[at : at + how.call_rows])
         finally:
             shard.close()
     return Labelled(
-        labelled=len(missing), reused=len(pairs) - len(missing), seconds=time.monotonic() - start, estimate=foreseen
+        labelled=len(missing), reused=len(keys) - len(missing), seconds=time.monotonic() - start, estimate=foreseen
     )
 
 
@@ -122,22 +151,21 @@ def keys_of(pairs: PairTexts, store: LabelStore) -> Keys:
 class _OpenShard:
     """Answers that are not on disk yet."""
 
-    def __init__(self, store: LabelStore, how: Labelling) -> None:
-        self._store, self._how = store, how
+    def __init__(self, store: LabelStore, how: Labelling, named: Callable[[int], str]) -> None:
+        self._store, self._how, self._named = store, how, named
         self._clear()
 
-    def add(self, keys: Keys, texts: tuple[list[str], list[str]], answer: Any) -> None:
+    def add(self, keys: Keys, rows: NDArray[np.int64], answer: Any) -> None:
         logits, features = answer if isinstance(answer, tuple) else (answer, {})
         logits = np.asarray(logits)
         wanted = (len(keys), *self._store.identity.shape)
         if logits.shape != wanted:
-            raise DataError(f"the teacher answered {len(keys)} pairs with logits {logits.shape}: must be {wanted}")
+            raise DataError(f"the teacher answered {len(keys)} questions with logits {logits.shape}: must be {wanted}")
         wrong = np.argwhere(~np.isfinite(logits))
         if len(wrong):
-            query, product = (each[wrong[0][0]] for each in texts)
+            at = int(wrong[0][0])
             raise DataError(
-                f"the teacher answered logits of {logits[wrong[0][0]]} for query {query!r} and product {product!r}: "
-                "must be finite numbers"
+                f"the teacher answered logits of {logits[at]} for {self._named(int(rows[at]))}: must be finite numbers"
             )
         self._keys.append(keys)
         self._logits.append(logits)

@@ -62,7 +62,7 @@ class Shard:
 
     keys: NDArray[np.uint64]
     logits: NDArray[np.float32]
-    features: Mapping[str, NDArray[np.floating[Any]]]
+    features: Mapping[str, NDArray[Any]]
 
     @property
     def rows(self) -> int:
@@ -84,8 +84,8 @@ def write_shard(
     columns = {"keys": _rows(np.ascontiguousarray(keys))}
     columns["logits"] = _rows(_numbers("logits", logits, (len(keys), *identity.shape), np.float32))
     for name, width in identity.features.items():
-        kept = np.asarray(features[name]).dtype
-        kind = np.float16 if kept == np.float16 else np.float32
+        own = np.asarray(features[name]).dtype
+        kind = own.type if own in (np.float16, np.int32) else np.float32
         columns[f"{_FEATURE}{name}"] = _rows(_numbers(name, features[name], (len(keys), width), kind))
     stated = {"format": FORMAT, "teacher": identity.teacher, "preparation": identity.preparation}
     table = pa.table(columns).replace_schema_metadata({_STATED: json.dumps(stated).encode()})

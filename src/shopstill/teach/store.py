@@ -1,6 +1,7 @@
 """The label store: a teacher's outputs on disk, found again by the content of what it saw.
 
-Shape legend: ``N`` pairs, ``K`` outputs, ``D`` feature width.
+A question is what a teacher is asked: a pair of texts, a history, a picture. Shape legend: ``N`` questions, ``K``
+outputs, ``D`` feature width.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from shopstill.core.errors import ArtifactError, DataError
 from shopstill.core.fingerprint import fingerprint
+from shopstill.teach.keys import Keys, checked, digests, sorted_once
 from shopstill.teach.shard import FORMAT, SUFFIX, Identity, Shard, read_shard, sweep, sync, write_shard
 
 log = logging.getLogger(__name__)
-
-Keys = NDArray[np.uint64]
-"""[N, 2]: the two halves of each pair's 128-bit key."""
 
 _MANIFEST = "store.json"
 _DRAFT = ".draft"
@@ -42,16 +40,17 @@ class Labels:
     """
 
     logits: NDArray[np.float32]
-    features: Mapping[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
+    features: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 class LabelStore:
-    """Logits, and features where asked, of one teacher over pairs prepared in one way.
+    """Logits, and features where asked, of one teacher over questions prepared in one way.
 
-    A pair's key is the 128-bit BLAKE2b digest of its texts, under a folder for each (teacher, preparation), so that
-    neither another teacher nor another preparation ever answers. Labels lie in shards, Arrow files that are written
-    aside, synced and renamed to the digest of their bytes: a shard is whole or it is not there, any number of processes
-    may append at the same time, and a file that is torn, changed or foreign is set aside in ``rejected``, not read.
+    A question's key is the 128-bit BLAKE2b digest of its content (of a pair, its texts), under a folder for each
+    (teacher, preparation), so that neither another teacher nor another preparation ever answers. Labels lie in shards,
+    Arrow files that are written aside, synced and renamed to the digest of their bytes: a shard is whole or it is not
+    there, any number of processes may append at the same time, and a file that is torn, changed or foreign is set aside
+    in ``rejected``, not read.
 
     In memory it holds 12 bytes a pair; labels stay in the page cache.
 
@@ -108,18 +107,17 @@ class LabelStore:
                 f"keys: {len(query_texts)} query texts beside {len(product_texts)} product texts; give pairs"
             )
         # The query's length in front keeps ("ab", "c") apart from ("a", "bc") whatever characters the texts hold.
-        digests = [
-            blake2b(f"{len(query)}:{query}{product}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        return digests(
+            f"{len(query)}:{query}{product}".encode("utf-8", "surrogatepass")
             for query, product in zip(query_texts, product_texts, strict=True)
-        ]
-        return np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2)
+        )
 
     def missing(self, keys: Keys) -> NDArray[np.int64]:
         """Positions, ascending, of the first occurrence of each key that is not stored."""
-        keys = _checked(keys)
+        keys = checked(keys)
         self.refresh()
         unknown = np.flatnonzero(self._find(keys) < 0)
-        return np.sort(unknown[_sorted_once(keys[unknown])])
+        return np.sort(unknown[sorted_once(keys[unknown])])
 
     def append(self, keys: Keys, logits: ArrayLike, features: Mapping[str, ArrayLike] | None = None) -> None:
         """Store the labels of N pairs as one shard; they are on disk when this returns.
@@ -127,12 +125,12 @@ class LabelStore:
         Args:
             keys: [N, 2], from ``keys``.
             logits: [N], or [N, K] where the teacher has K > 1 outputs.
-            features: name → [N, D], all that the store was opened with; float16 is kept, all else is float32.
+            features: name → [N, D], all that the store was opened with; of float16, int32 or else float32.
 
         Raises:
             DataError: a shape differs, a value is not finite, or a feature is missing.
         """
-        keys = _checked(keys)
+        keys = checked(keys)
         if not len(keys):
             return
         draft = self.folder / f".{os.getpid()}-{uuid.uuid4().hex}{_DRAFT}"
@@ -151,7 +149,7 @@ class LabelStore:
         Raises:
             ArtifactError: some keys are not stored; the message says how many.
         """
-        keys = _checked(keys)
+        keys = checked(keys)
         self._index()
         rows = self._find(keys)
         if (rows < 0).any():
@@ -216,7 +214,7 @@ class LabelStore:
         if len(self._high):
             fresh = self._find(keys) < 0
             keys, rows = keys[fresh], rows[fresh]
-        order = _sorted_once(keys)
+        order = sorted_once(keys)
         high, rows = keys[order, 0], rows[order].astype(np.uint32)
         if len(self._high):
             place = np.searchsorted(self._high, high)
@@ -227,6 +225,8 @@ class LabelStore:
     def _find(self, keys: Keys) -> NDArray[np.int64]:
         """The row of each key among those indexed, or -1."""
         rows = np.full(len(keys), -1, np.int64)
+        if not len(self._high):
+            return rows
         low = [shard.keys[:, 1] for shard in self._shards]
         for start in range(0, len(keys), _KEYS_AT_ONCE):
             asked = start + np.argsort(keys[start : start + _KEYS_AT_ONCE, 0])
@@ -279,22 +279,3 @@ class LabelStore:
                 raise ArtifactError(
                     f"{path}: {name} is {found.get(name)!r} where {value!r} is asked for; use another root"
                 )
-
-
-def _checked(keys: Keys) -> Keys:
-    keys = np.asarray(keys)
-    if keys.ndim != 2 or keys.shape[1] != 2 or keys.dtype != np.uint64:
-        raise DataError(f"keys of shape {keys.shape} and type {keys.dtype}: must be [N, 2] of uint64, as keys() gives")
-    return keys
-
-
-def _sorted_once(keys: Keys) -> NDArray[np.int64]:
-    """Positions of distinct keys in ascending order; of equal keys the first."""
-    order = np.argsort(keys[:, 0])
-    equal = np.diff(keys[order, 0]) == 0
-    # Only rows that share their first half are looked at again: where few do, that takes no memory.
-    tied = np.flatnonzero(np.append(equal, False) | np.append(False, equal))
-    rows = order[tied]
-    order[tied] = rows = rows[np.lexsort((rows, keys[rows, 1], keys[rows, 0]))]
-    repeated = (keys[rows[1:]] == keys[rows[:-1]]).all(axis=1)
-    return np.delete(order, tied[1:][repeated])

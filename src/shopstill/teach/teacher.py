@@ -34,8 +34,7 @@ class Teacher:
     @cached_property
     def fingerprint(self) -> str:
         """Digest of the members' weights and sizes: equal where the teacher is the same, wherever it lies."""
-        names = ("model.safetensors", "model.json")
-        return fingerprint([[file_sha256(member / name) for name in names] for member in folders(self.folder)])
+        return fingerprint_of(self.folder)
 
     @cached_property
     def preparation(self) -> str:
@@ -70,6 +69,28 @@ def _distinct(texts: Sequence[str]) -> tuple[list[str], np.ndarray]:
     return list(places), np.fromiter((places[text] for text in texts), np.int64, len(texts))
 
 
+def fingerprint_of(folder: Path) -> str:
+    """Digest of the weights and sizes of a teacher's members: equal where the teacher is the same, wherever it lies.
+
+    Raises:
+        ArtifactError: the folder has no member.
+    """
+    names = ("model.safetensors", "model.json")
+    return fingerprint([[file_sha256(member / name) for name in names] for member in held(folder)])
+
+
+def held(folder: Path) -> list[Path]:
+    """The members' model folders, of which there is at least one.
+
+    Raises:
+        ArtifactError: the folder has no member.
+    """
+    found = folders(folder)
+    if not found:
+        raise ArtifactError(f"{folder}: no teacher here ({MEMBERS}/ is missing or empty); run the teach stage")
+    return found
+
+
 def folders(folder: Path) -> list[Path]:
     """The members' model folders."""
     return sorted((folder / MEMBERS).iterdir()) if (folder / MEMBERS).is_dir() else []
@@ -81,7 +102,4 @@ def load(folder: Path) -> Teacher:
     Raises:
         ArtifactError: the folder has no member.
     """
-    found = folders(folder)
-    if not found:
-        raise ArtifactError(f"{folder}: no teacher here ({MEMBERS}/ is missing or empty); run the teach stage")
-    return Teacher(folder=folder, members=tuple(build.load(f) for f in found))
+    return Teacher(folder=folder, members=tuple(build.load(f) for f in held(folder)))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import e, log, log2, sqrt
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,17 +13,9 @@ from torch import Tensor
 
 from shopstill.core.errors import ConfigError
 from shopstill.testing import _loss_references as references
+from shopstill.testing._loss_claims import CLAIMS, OPTIONS
 from shopstill.testing._loss_rows import Rows, draw
 from shopstill.types import LossSpec
-
-Claim = Literal["minimum", "shift", "scale"]
-"""What a loss may promise.
-
-- ``minimum``: it is least, and flat, where the student equals the other side.
-- ``shift``: it stays when a constant is added to the scores of a group, to the logits or relations of a row, or one
-  vector to the features of all rows.
-- ``scale``: it stays when either side is multiplied by a number above 0.
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,39 +35,6 @@ class Case:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-CLAIMS: Mapping[str, frozenset[Claim]] = {
-    "attention_relation": frozenset({"minimum", "shift"}),
-    "bce": frozenset(),
-    "cosine": frozenset({"minimum", "scale"}),
-    "cross_entropy": frozenset({"shift"}),
-    "decoupled": frozenset({"minimum", "shift"}),
-    "hint": frozenset({"minimum"}),
-    "info_nce": frozenset({"scale"}),
-    "lambda_rank": frozenset({"shift"}),
-    "listwise_kl": frozenset({"minimum", "shift"}),
-    "margin_mse": frozenset({"minimum", "shift"}),
-    "mse": frozenset({"minimum"}),
-    "pairwise_logistic": frozenset({"shift"}),
-    "rkd_angle": frozenset({"minimum", "shift", "scale"}),
-    "rkd_distance": frozenset({"minimum", "shift", "scale"}),
-    "score_mse": frozenset({"minimum"}),
-    "similarity_preserving": frozenset({"minimum", "scale"}),
-    "soft": frozenset({"minimum", "shift"}),
-    "soft_bce": frozenset({"minimum"}),
-}
-
-_OPTIONS: Mapping[str, Sequence[Mapping[str, Any]]] = {
-    "cross_entropy": ({}, {"label_smoothing": 0.2}),
-    "decoupled": ({}, {"alpha": 0.5, "beta": 2.0, "temperature": 1.5}),
-    "info_nce": ({}, {"temperature": 0.7}),
-    "lambda_rank": ({}, {"k": 2, "gain": "linear"}, {"k": None, "sigma": 2.0}),
-    "listwise_kl": ({}, {"temperature": 3.0}),
-    "pairwise_logistic": ({}, {"sigma": 2.0}),
-    "soft": ({}, {"temperature": 3.0}),
-    "soft_bce": ({}, {"temperature": 3.0}),
-}
-
-
 def cases(name: str, spec: LossSpec) -> list[Case]:
     """The cases of one of the library's losses: by hand, then random ones against a second implementation.
 
@@ -89,7 +48,7 @@ def cases(name: str, spec: LossSpec) -> list[Case]:
     compared = [
         Case(rows=rows, expected=_reference(name, rows, options), options=options)
         for rows in (plain, weighted)
-        for options in _OPTIONS.get(name, ({},))
+        for options in OPTIONS.get(name, ({},))
     ]
     return [*_by_hand().get(name, []), *compared]
 
@@ -131,12 +90,18 @@ _SWAP = 1 - 1 / log2(3)
 
 
 def _by_hand() -> dict[str, list[Case]]:
-    return {**_hard(), **_soft(), **_teacher_order(), **_graded_order(), **_features(), **_relations()}
+    return {**_hard(), **_soft(), **_teacher_order(), **_best_first(), **_graded_order(), **_features(), **_relations()}
 
 
 def _hard() -> dict[str, list[Case]]:
     return {
-        "cross_entropy": [_case([[0, 0], [log(3), 0]], [0, -1], log(2), gradient=[[-0.5, 0.5], [0, 0]])],
+        "cross_entropy": [
+            _case([[0, 0], [log(3), 0]], [0, -1], log(2), gradient=[[-0.5, 0.5], [0, 0]]),
+            # A mixed row is pulled to its shares; one that nobody judged is left out.
+            _case([[0, 0], [9, 0]], [[0.75, 0.25], [_NAN, _NAN]], log(2), gradient=[[-0.25, 0.25], [0, 0]]),
+            # Costs log 2 and log 4, weights 3 and 1.
+            _case([[0, 0], [log(3), 0]], [0, 1], 5 / 4 * log(2), class_weight=[3.0, 1.0]),
+        ],
         "mse": [_case([1, 5], [3.0, _NAN], 4, gradient=[-4, 0])],
         "bce": [_case([0, log(3), 9], [1.0, 0.0, _NAN], (log(2) + log(4)) / 2, gradient=[-0.25, 0.375, 0])],
     }
@@ -152,6 +117,17 @@ def _soft() -> dict[str, list[Case]]:
                 gradient=[[-0.25, 0.25], [0, 0]],
                 temperature=2,
             ),
+        ],
+        # The teacher's odds are 3 to 1 for the wrong class: a third of the row counts. Where nobody judged, all of it.
+        "adaptive_soft": [
+            _case(
+                [[0, 0], [0, 0]],
+                [[log(3), 0], [log(3), 0.0]],
+                (1 / 3 + 1) * _KL / 2,
+                gradient=[[-0.125 / 3, 0.125 / 3], [-0.125, 0.125]],
+                target=[1, -1],
+            ),
+            _case([[0, 0]], [[log(3), 0.0]], _KL / 2, gradient=[[-0.125, 0.125]], target=[1], by="confidence"),
         ],
         "soft_bce": [_case([0, 1], [2 * log(3), 1], 4 * _KL / 2, gradient=[-0.25, 0], temperature=2)],
         "score_mse": [_case([1, 2], [1.0, -1], 4.5, gradient=[0, 3])],
@@ -190,6 +166,35 @@ def _teacher_order() -> dict[str, list[Case]]:
                 gradient=[-0.25, 0.25, 0, 0, 0],
                 group=[5, 5, 1, 1, 8],
                 temperature=2,
+            )
+        ],
+    }
+
+
+def _best_first() -> dict[str, list[Case]]:
+    share = e / (e + 1)
+    return {
+        # Columns 2 and 0 are the teacher's best; the student's odds for each are 1 to 3 and even.
+        "ranking_distillation": [
+            _case(
+                [[0, 9, -log(3), 9]],
+                [[2.0, 1, 3, 7]],
+                share * log(4) + (1 - share) * log(2),
+                gradient=[[-(1 - share) / 2, 0, -0.75 * share, 0]],
+                top=2,
+                decay=1.0,
+                tail=1,
+            )
+        ],
+        # Column 2 is 1 of 4 parts, then column 0 is 1 of 3: the last two stand below in any order.
+        "relaxed_ranking": [
+            _case(
+                [[0, 0, 0, 0]],
+                [[2.0, 1, 3, 7]],
+                (log(4) + log(3)) / 2,
+                gradient=[[(1 / 4 + 1 / 3 - 1) / 2, (1 / 4 + 1 / 3) / 2, (1 / 4 - 1) / 2, (1 / 4 + 1 / 3) / 2]],
+                top=2,
+                tail=1,
             )
         ],
     }
@@ -240,6 +245,10 @@ def _features() -> dict[str, list[Case]]:
                 (2 * log(1 + 1 / e) + log(1 + 2 / e)) / 3,
                 temperature=1,
             ),
+        ],
+        "attention_transfer": [
+            _case([[2, 0], [1, 1]], [[0.0, 5], [3, 3]], 1, gradient=[[0, -0.5], [0, 0]]),
+            _case([[2, 0], [1, 1]], [[0.0, 5], [3, 3]], sqrt(2) / 2, squared=False),
         ],
         "attention_relation": [
             _case([[[[0, 0], [7, 7]]]], [[[[log(3), 0], [1.0, 1]]]], _KL / 2, gradient=[[[[-0.125, 0.125], [0, 0]]]]),

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from shopstill.testing._loss_cases import Case, Claim
+from shopstill.testing._loss_cases import Case
+from shopstill.testing._loss_claims import Claim
 from shopstill.testing._loss_rows import GROUP_SIZES, Rows, agreement, call, cast, draw, extremes, pick
 from shopstill.types import LossSpec
 

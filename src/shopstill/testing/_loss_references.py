@@ -76,12 +76,14 @@ def _graded_pairs(r: Plain) -> list[tuple[int, int]]:
     return [(i, j) for i, j in itertools.permutations(range(len(r.weight)), 2) if r.other[i] > r.other[j]]
 
 
-def cross_entropy(r: Plain, *, label_smoothing: float = 0.0) -> float:
+def cross_entropy(r: Plain, *, label_smoothing: float = 0.0, class_weight: list[float] | None = None) -> float:
     def value(s: Array, c: Array) -> float:
         q = np.log(_softmax(s))
         return float(-(1 - label_smoothing) * q[int(c)] - label_smoothing * q.mean())
 
-    return _by_row(r, value)
+    values = [value(s, c) for s, c in zip(r.student, r.other, strict=True)]
+    of_class = [1.0 if class_weight is None else class_weight[int(c)] for c in r.other]
+    return _mean(values, r.weight * of_class)
 
 
 def mse(r: Plain) -> float:
@@ -94,6 +96,22 @@ def bce(r: Plain) -> float:
 
 def soft(r: Plain, *, temperature: float = 1.0) -> float:
     return temperature**2 * _by_row(r, lambda s, t: _kl(_softmax(t / temperature), _softmax(s / temperature)))
+
+
+def adaptive_soft(r: Plain, *, by: str = "disagreement", sharpness: float = 1.0, temperature: float = 1.0) -> float:
+    def trust(t: Array, c: int) -> float:
+        p = _softmax(t)
+        if by == "disagreement":
+            return float(p[c] / p.max())
+        if by == "entropy":
+            return float(1 + (p * np.log(p)).sum() / np.log(len(p)))
+        return float((len(p) * p.max() - 1) / (len(p) - 1))
+
+    values = [
+        trust(t, int(c)) ** sharpness * _kl(_softmax(t / temperature), _softmax(s / temperature))
+        for s, t, c in zip(r.student, r.other, r.target, strict=True)
+    ]
+    return temperature**2 * _mean(values, r.weight)
 
 
 def soft_bce(r: Plain, *, temperature: float = 1.0) -> float:
@@ -148,6 +166,27 @@ def lambda_rank(r: Plain, *, k: int | None = 10, gain: str = "exponential", sigm
     return _by_group(r, value)
 
 
+def ranking_distillation(r: Plain, *, top: int = 10, decay: float = 10.0, tail: int = 0) -> float:
+    def value(s: Array, t: Array) -> float:
+        best = sorted(range(len(s) - tail), key=lambda i: -t[i])[:top]
+        weights = [np.exp(-place / decay) for place in range(1, len(best) + 1)]
+        return _mean([-np.log(_sigmoid(s[i])) for i in best], weights)
+
+    return _by_row(r, value)
+
+
+def relaxed_ranking(r: Plain, *, top: int = 10, tail: int = 0) -> float:
+    def value(s: Array, t: Array) -> float:
+        best = sorted(range(len(s) - tail), key=lambda i: -t[i])[:top]
+        left, total = list(range(len(s))), 0.0
+        for i in best:
+            total -= s[i] - np.log(sum(np.exp(s[j]) for j in left))
+            left.remove(i)
+        return total / len(best)
+
+    return _by_row(r, value)
+
+
 def hint(r: Plain) -> float:
     return _by_row(r, lambda s, t: float(((s - t) ** 2).mean()))
 
@@ -188,6 +227,14 @@ def attention_relation(r: Plain) -> float:
     def value(s: Array, t: Array) -> float:
         places = itertools.product(range(s.shape[0]), range(s.shape[1]))
         return float(np.mean([_kl(_softmax(t[h, i]), _softmax(s[h, i])) for h, i in places]))
+
+    return _by_row(r, value)
+
+
+def attention_transfer(r: Plain, *, squared: bool = True) -> float:
+    def value(s: Array, t: Array) -> float:
+        gap = np.linalg.norm(s / np.linalg.norm(s) - t / np.linalg.norm(t))
+        return float(gap**2 if squared else gap)
 
     return _by_row(r, value)
 

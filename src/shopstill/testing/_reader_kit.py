@@ -96,9 +96,14 @@ def quoted(text: bytes) -> bytes:
 
 def tabbed(text: bytes) -> bytes:
     """A row of two unquoted columns."""
-    for mark in (b"\t", b"\r", b"\n"):
+    return b"9\t" + unbroken(text, b"\t") + b"\n"
+
+
+def unbroken(text: bytes, delimiter: bytes) -> bytes:
+    """A field that is not quoted: no delimiter, no line end."""
+    for mark in (delimiter, b"\r", b"\n"):
         text = text.replace(mark, b" ")
-    return b"9\t" + text + b"\n"
+    return text
 
 
 def as_json(text: bytes) -> bytes:
@@ -110,6 +115,11 @@ def as_json(text: bytes) -> bytes:
 def into_array(whole: bytes, row: bytes) -> bytes:
     """A JSON array with one more item."""
     return whole.rstrip()[:-1] + b",\n" + row + b"\n]\n"
+
+
+def into_object(whole: bytes, entry: bytes) -> bytes:
+    """A JSON object with one more entry, which closes it."""
+    return whole.rstrip()[:-1] + entry
 
 
 def table_of(names: list[str], rows: Sequence[Sequence[object]]) -> pa.Table:

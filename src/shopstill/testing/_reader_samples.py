@@ -9,6 +9,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from shopstill.data.readers import READERS
+from shopstill.testing._reader_event_samples import EVENT_SAMPLES
+from shopstill.testing._reader_image_samples import IMAGE_SAMPLES
 from shopstill.testing._reader_kit import (
     Sample,
     SampleFile,
@@ -204,6 +206,8 @@ def columns(folder: Path) -> Sample:
 
 
 SAMPLES: Mapping[str, Callable[[Path], Sample]] = {
+    **EVENT_SAMPLES,
+    **IMAGE_SAMPLES,
     "columns": columns,
     "esci": esci,
     "homedepot": homedepot,

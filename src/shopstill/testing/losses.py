@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from torch import Tensor
 
-from shopstill.testing._loss_cases import CLAIMS, Case, Claim
+from shopstill.testing._loss_cases import Case
 from shopstill.testing._loss_cases import cases as known_cases
 from shopstill.testing._loss_checks import CHECKS, Subject, must
+from shopstill.testing._loss_claims import CLAIMS, Claim
 from shopstill.testing._loss_rows import Rows
 from shopstill.types import LossSpec
 

@@ -34,13 +34,29 @@ class Rows(Protocol):
     def __getitem__(self, rows: np.ndarray, /) -> np.ndarray: ...
 
 
+class TrainingSet(Protocol):
+    """What a model is trained on: rows that are put into batches, group by group.
+
+    A row is what is drawn: a pair, a picture, or a whole history; a batch may hold several predictions of a row.
+    """
+
+    @property
+    def group_N(self) -> np.ndarray:
+        """Group of each row; rows of equal groups come together."""
+        ...
+
+    def batch(self, rows: np.ndarray) -> Batch:
+        """Some rows, as the model and the losses want them."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """A training set: a feed with the truth and the teacher's outputs beside it.
+    """A training set of rows that are predicted one by one: a feed with the truth and the teacher's outputs beside it.
 
     Attributes:
         feed: the inputs.
-        target_N: truth, NaN where nobody judged.
+        target_N: truth: real numbers, NaN where nobody judged; or whole ones, classes, -1 where nobody judged.
         group_N: group (query) of each row.
         teacher_N: the teacher's logits, or None.
         features: name → the teacher's features, with N rows.
@@ -66,7 +82,7 @@ class Examples:
             teacher = Signals(logits=_float(self.teacher_N[rows]), features=features)
         return Batch(
             inputs=self.feed.inputs(rows),
-            target=_float(self.target_N[rows]),
+            target=_target(self.target_N[rows]),
             group=torch.from_numpy(self.group_N[rows].astype(np.int64)),
             weight=None if self.weight_N is None else _float(self.weight_N[rows]),
             teacher=teacher,
@@ -119,6 +135,11 @@ def sorted_chunks(cost_N: np.ndarray, rows: int) -> Iterator[np.ndarray]:
     order = np.argsort(-cost_N, kind="stable")
     for at in range(0, len(order), rows):
         yield order[at : at + rows]
+
+
+def _target(values: np.ndarray) -> Tensor:
+    """Whole numbers stay whole: they are classes."""
+    return torch.from_numpy(values.astype(np.int64)) if np.issubdtype(values.dtype, np.integer) else _float(values)
 
 
 def _float(values: np.ndarray) -> Tensor:

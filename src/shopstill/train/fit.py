@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from shopstill.core.errors import require
 from shopstill.core.progress import Progress, progress
 from shopstill.train import checkpoint
-from shopstill.train.batches import Examples, schedule
+from shopstill.train.batches import TrainingSet, schedule
 from shopstill.train.objective import Objective
 from shopstill.train.training import Training, optimiser_for, set_rates
 from shopstill.types import Batch, Signals
@@ -69,7 +69,7 @@ class Annealed(Protocol):
 
 def fit(
     model: nn.Module,
-    examples: Examples,
+    examples: TrainingSet,
     objective: Objective,
     training: Training,
     *,
@@ -108,7 +108,7 @@ def fit(
 class _Plan:
     """Which rows each step takes. Epochs differ in length where groups do, so all of them are measured ahead."""
 
-    def __init__(self, examples: Examples, training: Training, seed: int) -> None:
+    def __init__(self, examples: TrainingSet, training: Training, seed: int) -> None:
         self._examples, self._training, self._seed = examples, training, seed
         self.rows, lengths = 0, []
         for epoch in range(training.epochs):
@@ -140,7 +140,7 @@ class _Run:
     """The state of one training run."""
 
     def __init__(
-        self, model: nn.Module, examples: Examples, objective: Objective, training: Training, folder: Path, seed: int
+        self, model: nn.Module, examples: TrainingSet, objective: Objective, training: Training, folder: Path, seed: int
     ) -> None:
         self.examples, self.training, self.folder, self.seed = examples, training, folder, seed
         # Precision is not left to Accelerate: it has one for the whole process, and wraps the model for good.

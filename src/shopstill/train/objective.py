@@ -85,7 +85,15 @@ class Objective(nn.Module):
 
     def _keywords(self, spec: LossSpec, batch: Batch) -> dict[str, Tensor]:
         found = {} if batch.weight is None else {"weight_B": batch.weight}
-        return found | ({"target_B": batch.target.long()} if spec.with_target else {})
+        return found | ({"target_B": _classes(batch.target)} if spec.with_target else {})
+
+
+def _classes(target: Tensor) -> Tensor:
+    """The class of each row: of a mixed one, that which has most of it; -1 where nobody judged it."""
+    if target.dim() == 1:
+        return target.nan_to_num(-1).long()
+    unjudged_B = target.isnan().any(-1)
+    return target.nan_to_num().argmax(-1).masked_fill(unjudged_B, -1)
 
 
 def _feature(signals: Signals, tap: str, side: Literal["student", "teacher"]) -> Tensor:

@@ -24,8 +24,11 @@ from shopstill.serve.forms import (
     Hit,
     ModelState,
     Moved,
+    Next,
     Product,
     Ranked,
+    Recommend,
+    Recommended,
     Search,
     Suggestion,
     Why,
@@ -80,6 +83,13 @@ class Memory:
         self.product(product_id)
         others = [p for p in self.stock.values() if p.id != product_id][:limit]
         return [Hit(position=i + 1, product=p, score=0.5) for i, p in enumerate(others)]
+
+    def recommend(self, asked: Recommend) -> Recommended:
+        self._model(asked.model)
+        left = [p for p in self.stock.values() if asked.seen or p.id not in asked.history][: asked.limit]
+        unknown = sum(one not in self.stock for one in asked.history)
+        items = [Next(id=p.id, score=1.0, product=p) for p in left]
+        return Recommended(items=items, unknown=unknown, took_ms=0.1, model="histories")
 
     def product(self, product_id: str) -> Product:
         if product_id not in self.stock:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -113,6 +116,77 @@ def test_nobody_waits_longer_than_the_longest_wait() -> None:
         assert 0.1 < time.perf_counter() - began < 0.3
         await first
         assert await made.run("work", lambda: 1) == 1
+        made.close()
+
+    asyncio.run(load())
+
+
+async def taught(made: Lane, seconds: float) -> None:
+    """Let a lane learn what its work takes."""
+    for _ in range(30):
+        await made.run("work", partial(time.sleep, seconds))
+    await asyncio.sleep(0.1)
+
+
+def test_a_stall_is_waited_out_where_no_more_is_asked_for_than_can_be_done() -> None:
+    async def load() -> None:
+        made = lane(wait_s=0.2)
+        await taught(made, 0.02)
+        stall = await start(made, partial(time.sleep, 0.5))
+        tasks = []
+        for _ in range(15):
+            tasks.append(await start(made, partial(time.sleep, 0.02)))
+            await asyncio.sleep(0.03)
+        assert made.waiting > 10
+        await asyncio.gather(stall, *tasks)
+        made.close()
+
+    asyncio.run(load())
+
+
+def test_where_too_much_is_asked_for_who_waited_long_makes_way() -> None:
+    async def load() -> None:
+        made = lane(wait_s=0.2)
+        await taught(made, 0.002)
+        tasks = [await start(made, partial(time.sleep, 0.4))]
+        old = await start(made, lambda: "old")
+        await asyncio.sleep(0.3)
+        while not made.full("work"):
+            tasks.append(await start(made, lambda: "more"))
+        with pytest.raises(Refusal, match="too much to do"):
+            await made.run("work", lambda: "late")
+        with pytest.raises(Refusal, match="in vain"):
+            await old
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)
+        assert (made.running, made.waiting) == (0, 0)
+        assert await made.run("work", lambda: "after") == "after"
+        made.close()
+
+    asyncio.run(load())
+
+
+def test_clients_that_wait_for_their_answers_are_not_refused() -> None:
+    async def client(made: Lane) -> None:
+        for _ in range(20):
+            await made.run("work", partial(time.sleep, 0.004))
+
+    async def load() -> None:
+        made = lane(workers=2, wait_s=0.25)
+        await asyncio.gather(*(client(made) for _ in range(8)))
+        made.close()
+
+    asyncio.run(load())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a priority is of a process")
+def test_threads_stand_back_where_they_should() -> None:
+    def priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    async def load() -> None:
+        made = Lane("test", 1, 1.0, nice=3)
+        assert await made.run("work", priority) == min(19, priority() + 3)
         made.close()
 
     asyncio.run(load())

@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def ids(engine: Engine, **asked: object) -> list[str]:
 
 def test_a_search_shows_what_was_found_and_how(engine: Engine) -> None:
     engine.put(MUGS)
-    answer = engine.search(Search(query="bright red mug", facets=("*",), limit=10))
+    answer = engine.search(Search(query="bright red mug", facets=("*",), limit=10, budget_ms=10_000))
     assert answer.total >= 40
     assert len(answer.hits) == 10
     assert all(hit.product.brand == "Zed" for hit in answer.hits)
@@ -80,6 +81,33 @@ def test_where_nothing_has_every_word_what_has_any_is_shown_and_counted(engine: 
     counts = {value.value: value.count for value in answer.facets[0].values}
     assert counts["Zed"] == 40
     assert sum(counts.values()) <= answer.total <= 300
+
+
+@pytest.mark.parametrize("mugs", [40, 300])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"query": "bright mug"},
+        {"query": "bright mu", "prefix": True},
+        {"query": "zorg bright mug"},
+        {"query": "bright mug", "legs": ("dense",)},
+        {"query": "bright mug", "legs": ("lexical",)},
+        {"query": "bright mug", "sort": "price_asc"},
+        {"query": ""},
+    ],
+)
+def test_facets_count_each_product_that_was_found_once(engine: Engine, mugs: int, how: dict[str, Any]) -> None:
+    engine.put([replace(MUGS[0], id=f"mug{n}", price=1 + n % 50) for n in range(mugs)])
+    asked = Search(filters=Filters(brand=("Zed",)), facets=("price", "brand"), limit=100, **how)
+    answer = engine.search(asked)
+    prices, brands = (facet.values for facet in answer.facets)
+    assert sum(value.count for value in prices) == answer.total
+    assert next(value.count for value in brands if value.selected) == answer.total
+    assert [value.low for value in prices[1:]] == [value.high for value in prices[:-1]]
+    if answer.total <= 100:
+        for value in prices:
+            low, high = value.low or 0.0, value.high or np.inf
+            assert value.count == sum(low <= (hit.product.price or 0.0) < high for hit in answer.hits)
 
 
 def test_price_order_goes_over_all_that_match(engine: Engine) -> None:

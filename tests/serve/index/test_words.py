@@ -81,11 +81,41 @@ def test_price_orders_all_and_who_has_none_comes_last(made: tuple[Words, Values]
 
 def test_counts_are_those_of_the_products_that_match(made: tuple[Words, Values]) -> None:
     words, values = made
-    counts = words.counts(words.query("mug", Wanted()), 10)
+    counts, prices = words.counts(words.query("mug", Wanted()), 10)
     named = {values.names[code]: count for code, count in counts.items()}
     assert named[("category", "Home > Mugs")] == 2
     assert named[("brand", "Acme")] == 1
-    assert words.prices(words.query("", Wanted()), [(0.0, 5.0), (5.0, 30.0)]) == {"counts": [1, 2]}
+    assert prices == []
+    assert words.counts(words.query("", Wanted()), 0, [0.0, 3.0, 9.5, 30.0]) == ({}, [0, 1, 2, 0])
+
+
+@pytest.mark.parametrize("every", [True, False])
+def test_a_word_that_is_said_twice_counts_twice(made: tuple[Words, Values], every: bool) -> None:
+    words, _ = made
+    once, twice = (words.search(words.query(text, Wanted(), every=every), 5) for text in ("mug", "mug mugs"))
+    assert twice.rows.tolist() == once.rows.tolist()
+    np.testing.assert_allclose(twice.scores, 2 * once.scores, rtol=1e-6)
+
+
+def test_what_no_product_has_is_missed_or_passed_over(made: tuple[Words, Values]) -> None:
+    words, _ = made
+    assert found(words, "zorg mug") == found(words, "zorg") == found(words, "zorg", every=False) == []
+    assert found(words, "zorg mug", every=False) == found(words, "mug")
+
+
+def test_the_best_are_the_same_whether_all_are_counted_or_not(tmp_path: Path) -> None:
+    draw = np.random.default_rng(5)
+    kinds = ["mug", "kettle", "lamp", "cable", "chair", "towel", "knife", "plate"]
+    with Writer(tmp_path / "many") as writer:
+        for row in range(3_000):
+            title = " ".join(draw.choice(kinds, draw.integers(1, 6)))
+            writer.add(row, Product(id=str(row), title=title), [])
+        writer.commit()
+    words = Words(tmp_path / "many")
+    query = words.query("red mug lamp cable knife mug", Wanted(), every=False)
+    counted, best = words.search(query, 50), words.search(query, 50, count=False)
+    assert best.rows.tolist() == counted.rows.tolist()
+    assert best.total == 50 < counted.total
 
 
 def test_spelling_and_beginnings(made: tuple[Words, Values]) -> None:

@@ -29,6 +29,7 @@ class Layout:
         quoted: whether ``"`` quotes fields that hold delimiters or line ends.
         header: the columns' names where the file does not give them.
         skip: lines to pass over at the start.
+        open_ended: the last column takes the rest of a row with too many fields: text whose delimiters nobody quoted.
     """
 
     table: str
@@ -38,6 +39,7 @@ class Layout:
     quoted: bool = True
     header: Sequence[str] | None = None
     skip: int = 0
+    open_ended: bool = False
 
     def expected(self) -> str:
         """The file in words, for messages."""
@@ -57,7 +59,7 @@ def read_delimited(source: Source, layout: Layout) -> Iterator[Raw]:
     with text_stream(source, encoding=layout.encoding, expected=layout.expected()) as text:
         records = _records(bounded_lines(text, source.name), layout)
         header = list(layout.header) if layout.header else _header(records, source.name, layout)
-        piece = _Piece(header, source.name, layout.table)
+        piece = _Piece(header, source.name, layout)
         for line, record in islice(records, layout.skip, None):
             piece.add(line, record)
             if piece.full():
@@ -78,8 +80,9 @@ class _Fault:
 class _Piece:
     """Rows gathered until there are enough for a chunk."""
 
-    def __init__(self, header: list[str], file: str, table: str) -> None:
-        self._header, self._file, self._table = header, file, table
+    def __init__(self, header: list[str], file: str, layout: Layout) -> None:
+        self._header, self._file, self._table = header, file, layout.table
+        self._rest = layout.delimiter if layout.open_ended else None
         self._rows: list[list[str]] = []
         self._lines: list[int] = []
         self._rejects: list[Reject] = []
@@ -90,6 +93,9 @@ class _Piece:
         elif len(record) == len(self._header):
             self._rows.append(record)
             self._lines.append(line)
+        elif self._rest and len(record) > len(self._header):
+            last = len(self._header) - 1
+            self.add(line, [*record[:last], self._rest.join(record[last:])])
         elif record:
             self._reject(line, len(record), " | ".join(record), _ragged(len(record), len(self._header)))
 

@@ -39,12 +39,13 @@ class TableFile:
     Attributes:
         path: the file; text may be gzipped or zipped.
         columns: our column → the file's. Judgments and events may name ``query`` (the text) instead of ``query_id``;
-            queries without a ``query_id`` get one made from their text.
+            queries without a ``query_id`` get one made from their text, and products without a ``product_id`` the
+            number of their line, such as texts that have a class and no id.
         format: found by the name when ``auto``; ``json`` is JSON lines or one array.
         encoding: of text files.
         delimiter: of ``csv`` files.
         header: the columns' names, where a text file does not give them.
-        attributes: columns of the file that become attributes under their own names.
+        attributes: columns of the file that become attributes, under their own names or as attribute → column.
         category_separator: what parts the steps of a category's path in text.
         labels: label → [grade, gain], where grades are named; map ``label`` to the file's column then.
         low: the smallest grade.
@@ -60,7 +61,7 @@ class TableFile:
     encoding: str = "utf-8"
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     header: tuple[str, ...] | None = None
-    attributes: tuple[str, ...] = ()
+    attributes: Mapping[str, str] | tuple[str, ...] = ()
     category_separator: str = Field(default=">", min_length=1)
     labels: Mapping[str, tuple[float, float]] = Field(default_factory=dict)
     low: float | None = None
@@ -68,6 +69,10 @@ class TableFile:
     zero: float = 0.0
     values: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     repeats: bool = False
+
+    def named(self) -> Mapping[str, str]:
+        """Attribute → column."""
+        return self.attributes if isinstance(self.attributes, Mapping) else {name: name for name in self.attributes}
 
     def scale(self) -> Scale:
         """What the grades mean."""
@@ -105,7 +110,11 @@ class Columns:
         for table, file in self._files():
             _check(table, file)
         for table, file in self._files():
+            names: set[str] = set()
             for name, raw in _raws(table, file):
+                names.add(name)
+                if _numbered(table, file) and len(names) > 1:
+                    raise DataError(f"{name}: is a second file of {file.path}; lines do for ids of one: map product_id")
                 yield _chunk(table, file, name, raw)
 
     def sources(self) -> list[Path]:
@@ -120,12 +129,18 @@ class Columns:
         return found
 
 
+def _numbered(table: str, file: TableFile) -> bool:
+    """Whether rows are known by their line alone."""
+    return table == "products" and "product_id" not in file.columns
+
+
 def _check(table: str, file: TableFile) -> None:
     known = [*SCHEMAS[table].names, *((_QUERY,) if table in ("judgments", "events") else ())]
     for column in file.columns:
         if column not in known:
             raise ConfigError(f"{table}.columns.{column}: unknown column; {nearest(column, known)}")
     derived = {"query_id"} if table == "queries" or _QUERY in file.columns else set()
+    derived |= {"product_id"} if _numbered(table, file) else set()
     derived |= {"gain", "grade" if "label" in file.columns else "gain"}
     needed = [f.name for f in SCHEMAS[table] if not f.nullable and f.name not in derived]
     for column in needed:
@@ -140,7 +155,7 @@ def _check(table: str, file: TableFile) -> None:
 
 
 def _raws(table: str, file: TableFile) -> Iterator[tuple[str, Raw]]:
-    wanted = list(dict.fromkeys([*file.columns.values(), *file.attributes]))
+    wanted = list(dict.fromkeys([*file.columns.values(), *file.named().values()]))
     kind = _format(file)
     if kind == "parquet":
         for raw in read_parquet(file.path, wanted, table=table):
@@ -163,7 +178,7 @@ def _delimited(table: str, file: TableFile, source: Source, wanted: list[str], k
 
 
 def _objects(table: str, file: TableFile, source: Source) -> Iterator[Raw]:
-    kinds: dict[str, Any] = dict.fromkeys((*file.columns.values(), *file.attributes), as_text)
+    kinds: dict[str, Any] = dict.fromkeys((*file.columns.values(), *file.named().values()), as_text)
     if "category" in file.columns:
         kinds[file.columns["category"]] = partial(as_list, separator=file.category_separator)
     if "attributes" in file.columns:
@@ -185,6 +200,8 @@ def _format(file: TableFile) -> str:
 def _chunk(table: str, file: TableFile, name: str, raw: Raw) -> Chunk:
     data = raw.select(file.columns)
     data = _with_query_ids(table, data)
+    if _numbered(table, file):
+        data = data.append_column("product_id", raw.lines.cast(pa.string()))
     for column, mapping in file.values.items():
         if column in data.column_names:
             data = data.set_column(data.column_names.index(column), column, _replaced(data[column], mapping))
@@ -192,7 +209,7 @@ def _chunk(table: str, file: TableFile, name: str, raw: Raw) -> Chunk:
         paths = [as_list(text, file.category_separator) for text in data["category"].to_pylist()]
         data = data.set_column(data.column_names.index("category"), "category", pa.array(paths, pa.list_(pa.string())))
     if file.attributes:
-        data = data.append_column("attributes", _attributes(raw, file.attributes))
+        data = data.append_column("attributes", _attributes(raw, file.named()))
     return Chunk(
         table=table,
         data=data,
@@ -218,8 +235,8 @@ def _replaced(values: pa.ChunkedArray, mapping: Mapping[str, str]) -> pa.Chunked
     return pc.coalesce(pc.take(pa.array(list(mapping.values())), at), text)
 
 
-def _attributes(raw: Raw, names: tuple[str, ...]) -> pa.Array:
-    columns = [raw.data[name].cast(pa.string()).to_pylist() for name in names]
+def _attributes(raw: Raw, names: Mapping[str, str]) -> pa.Array:
+    columns = [raw.data[name].cast(pa.string()).to_pylist() for name in names.values()]
     rows = [[(n, v) for n, v in zip(names, values, strict=True) if v] or None for values in zip(*columns, strict=True)]
     return pa.array(rows, pa.map_(pa.string(), pa.string()))
 

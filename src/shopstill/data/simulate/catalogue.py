@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,11 +61,34 @@ class Catalogue:
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
-    """All that is hidden from shoppers and models: the words, the products, and the random numbers."""
+    """All that is hidden from shoppers and models: the words, the products, and the random numbers.
+
+    Attributes:
+        vague: of thousand products, how many do not say what they are; of thousand types, how many look like another.
+        rough: whether pictures are turned, and have more noise.
+    """
 
     world: World
     catalogue: Catalogue
     draws: Draws
+    vague: int = 0
+    rough: bool = False
+
+    @cached_property
+    def shape(self) -> Ints:
+        """[T] the type as which each type is drawn: itself, or one of its category that looks like itself."""
+        kinds = np.arange(len(self.world.types))
+        borrows = self.draws.chance("vague/type", kinds, self.vague)
+        shape = kinds.copy()
+        for kind in np.flatnonzero(borrows).tolist():
+            own = np.flatnonzero((self.world.category == self.world.category[kind]) & ~borrows)
+            if len(own):
+                shape[kind] = own[int(self.draws.below("vague/shape", [kind], len(own))[0])]
+        return shape
+
+    def unsaid(self, index: Ints) -> NDArray[np.bool_]:
+        """Which products do not say what they are."""
+        return self.draws.chance("vague", index, self.vague)
 
 
 def tier(brand: NDArray[np.integer]) -> Ints:

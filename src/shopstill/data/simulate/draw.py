@@ -59,9 +59,15 @@ def picture(truth: Truth, product: int, size: int) -> tuple[Pixels, Pixels]:
     """
     values = truth.catalogue.values[product]
     roll = [int(x) for x in truth.draws.below("image", product * 8 + np.arange(8), 1_000)]
-    tones = _placed(tone_map(int(truth.catalogue.type[product]), size), roll)
-    noise = truth.draws.below("image/noise", product * size * size + np.arange(size * size), 5).reshape(size, size) - 2
+    tones = _placed(tone_map(int(truth.shape[truth.catalogue.type[product]]), size), roll)
+    most, ground = 2, np.zeros((size, size), np.int64)
+    if truth.rough:
+        turn = [int(x) for x in truth.draws.below("image/rough", product * 4 + np.arange(4), 1_000)]
+        tones, most, ground = _turned(tones, turn[0]), 4, _ground(size, turn)
+    within = product * size * size + np.arange(size * size)
+    noise = truth.draws.below("image/noise", within, 2 * most + 1).reshape(size, size) - most
     shade = _STEPS // 2 + noise + np.where(tones == 1, _texture(truth.world, values, size), 0)
+    shade += np.where(tones == 0, ground, 0)
     pixels = tones * _STEPS + np.clip(shade, 0, _STEPS - 1)
     return pixels.astype(np.uint8), _palette(truth.world, int(values[0]), roll)
 
@@ -131,6 +137,31 @@ def _placed(tones: Pixels, roll: list[int]) -> Pixels:
     (ys, xs), (on_y, on_x) = np.clip(place, 0, size - 1), on
     drawn: Pixels = tones[ys][:, xs] * (on_y[:, None] & on_x)
     return drawn[:, ::-1] if roll[3] % 2 else drawn
+
+
+def _turned(tones: Pixels, roll: int) -> Pixels:
+    """A shape turned about the middle, by whole thousandths of sine and cosine."""
+    size = len(tones)
+    cosine, sine = _TURNS[roll % len(_TURNS)]
+    y, x = np.mgrid[1 - size : size : 2, 1 - size : size : 2]
+    from_x = ((cosine * x + sine * y) // 1_000 + size) // 2
+    from_y = ((cosine * y - sine * x) // 1_000 + size) // 2
+    on = (from_x >= 0) & (from_x < size) & (from_y >= 0) & (from_y < size)
+    turned: Pixels = tones[np.clip(from_y, 0, size - 1), np.clip(from_x, 0, size - 1)] * on
+    return turned
+
+
+_TURNS = tuple(
+    (cosine, way * sine) for cosine, sine in ((1_000, 0), (985, 174), (966, 259), (940, 342)) for way in (1, -1)
+)
+"""Cosine and sine, in thousandths, of 0, 10, 15 and 20 degrees either way."""
+
+
+def _ground(size: int, roll: list[int]) -> Ints:
+    """[size, size] steps of shade: a slope of light, and bands across."""
+    y, x = np.mgrid[:size, :size] * _GRID // size
+    slope = (x * (roll[1] % 7 - 3) + y * (roll[2] % 7 - 3)) // 48
+    return slope + 3 * ((x * (roll[3] % 3) + y * (roll[3] % 2 + 1)) // 9 % 2)
 
 
 def _texture(world: World, values: NDArray[np.int8], size: int) -> Ints:

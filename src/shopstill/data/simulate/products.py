@@ -104,7 +104,7 @@ def _descriptions(truth: Truth, index: Ints, language: str) -> pa.Array:
     world, catalogue, draws = truth.world, truth.catalogue, truth.draws
     slots = _slots(truth, index, language, "text", _IN_TEXT)
     uses = world.asks[language].pick(catalogue.type[index].astype(np.int64), draws.bits("text/use", index))
-    slots["use"] = drop(uses, draws.chance("text/use/gone", index, 600))
+    slots["use"] = drop(uses, draws.chance("text/use/gone", index, 600) | truth.unsaid(index))
     templates = world.wording[language]["descriptions"]
     texts = render(templates, draws.below("text", index, len(templates)), slots)
     empty = np.asarray(pc.equal(texts, "").to_numpy(zero_copy_only=False))
@@ -119,12 +119,12 @@ def _slots(truth: Truth, index: Ints, language: str, name: str, kept: int) -> di
     forms = {attribute.name: attribute.titles[language] for attribute in world.attributes}
     slots = attribute_slots(world, values, forms, (draws, name, index))
     wording = world.wording[language]
-    slots["type"] = world.titles[language].pick(
-        catalogue.type[index].astype(np.int64), draws.bits(f"{name}/type", index)
-    )
-    slots["brand"] = drop(
-        world.brands[language].first(catalogue.brand[index].astype(np.int64)), draws.chance(f"{name}/brand", index, 50)
-    )
+    unsaid = truth.unsaid(index)
+    kinds = world.titles[language].pick(catalogue.type[index].astype(np.int64), draws.bits(f"{name}/type", index))
+    slots["type"] = drop(kinds, unsaid)
+    brands = world.brands[language].first(catalogue.brand[index].astype(np.int64))
+    # What has no name has a brand at least: no title is empty.
+    slots["brand"] = drop(brands, draws.chance(f"{name}/brand", index, 50) & ~unsaid)
     for slot, gone in (("series", 400), ("marketing", 400)):
         words = Forms([wording[slot]]).pick(np.zeros(len(index), np.int64), draws.bits(slot, index))
         slots[slot] = drop(words, draws.chance(f"{name}/{slot}/gone", index, gone))

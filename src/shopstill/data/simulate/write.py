@@ -56,7 +56,11 @@ def make_truth(config: Simulate) -> Truth:
     """What is hidden in the shop that ``simulate`` writes: for oracles, and for tasks that need wishes."""
     draws = Draws(config.seed)
     return Truth(
-        world=world(), draws=draws, catalogue=make_catalogue(world(), draws, config.products, config.languages)
+        world=world(),
+        draws=draws,
+        catalogue=make_catalogue(world(), draws, config.products, config.languages),
+        vague=round(config.vague * 1000),
+        rough=config.rough_images,
     )
 
 
@@ -95,7 +99,7 @@ def _write_queries(truth: Truth, config: Simulate, writer: ShopWriter) -> Intent
 def _write_events(truth: Truth, config: Simulate, intents: Intents, writer: ShopWriter) -> None:
     pairs: list[Ints] = []
     with progress("simulating events", config.events, "events") as bar:
-        for rows, bought in event_pieces(truth, intents, config.shoppers, config.events):
+        for rows, bought in event_pieces(truth, intents, config):
             writer.write("events", rows)
             pairs.append(bought)
             bar.advance(len(rows))

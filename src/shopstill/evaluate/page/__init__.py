@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib.resources import files
 
 from shopstill.evaluate.findings import Findings
-from shopstill.evaluate.page import quality, speed, steps, summary, trust
+from shopstill.evaluate.page import classes, quality, speed, steps, summary, trust
 from shopstill.evaluate.page.html import Html, join, tag
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _LINKS = {
     "shown": "Findings",
     "tradeoff": "Trade-off",
@@ -16,6 +16,7 @@ _LINKS = {
     "quality": "Quality",
     "differences": "Differences",
     "slices": "Slices",
+    "classes": "Classes",
     "disagreements": "Disagreements",
     "cost": "Cost",
     "lineage": "Lineage",
@@ -32,6 +33,7 @@ def page(findings: Findings) -> str:
         quality.quality(findings),
         None if findings.steps else quality.differences(findings),
         quality.slices(findings),
+        classes.classes(findings),
         trust.disagreements(findings),
         speed.costs(findings),
         trust.lineage(findings),

@@ -81,10 +81,11 @@ def _two(value: str, under: str) -> Html:
 
 
 def _note(findings: Findings) -> str:
-    config = findings.evaluation.config
-    out = [f"Brackets: {100 * config['confidence']:.0f}% intervals, from {config['resamples']:,} resamples of queries."]
+    config, units = findings.evaluation.config, findings.words.units
+    brackets = f"{100 * config['confidence']:.0f}% intervals, from {config['resamples']:,} resamples of {units}."
+    out = [f"Brackets: {brackets}"]
     for metric, reasons in findings.evaluation.left_out.items():
-        out += [f"{metric_title(metric)} leaves out {count:,} queries: {reason}." for reason, count in reasons.items()]
+        out += [f"{metric_title(metric)} leaves out {count:,} {units}: {reason}." for reason, count in reasons.items()]
     return " ".join(out)
 
 
@@ -94,11 +95,11 @@ def differences(findings: Findings) -> Html:
         _plot(findings, metric, list(group))
         for metric, group in groupby(findings.evaluation.comparisons, key=lambda c: c.metric)
     ]
-    count = len(findings.evaluation.comparisons)
+    count, unit = len(findings.evaluation.comparisons), findings.words.unit
     corrected = f"p-values of paired permutation tests, corrected (Holm) over all {count} comparisons."
     return tag(
         "section",
-        tag("h2", "Differences, paired query by query", id="differences"),
+        tag("h2", f"Differences, paired {unit} by {unit}", id="differences"),
         tag(
             "p",
             "Hollow: no difference was shown; the whisker meets zero or the corrected test fails. ",
@@ -165,16 +166,22 @@ def slices(findings: Findings) -> Html | None:
         tag(
             "p",
             f"{metric_title(findings.primary)} on parts of the test set; at the right, each student less "
-            f"{findings.teacher or 'the teacher'}. Parts of fewer than {small} queries are pale: too few to claim.",
+            f"{findings.teacher or 'the teacher'}. Parts of fewer than {small} {findings.words.units} "
+            "are pale: too few to claim.",
             class_="note",
         ),
         tag("p", (name_of(m, look) for m in chosen), class_="legend"),
-        (_slicing(name, list(group), chosen, axis, look) for name, group in groupby(shown, key=lambda s: s.slicing)),
+        (
+            _slicing(name, list(group), chosen, axis, findings)
+            for name, group in groupby(shown, key=lambda s: s.slicing)
+        ),
     )
 
 
-def _slicing(name: str, scores: list[SliceScore], chosen: list[str], axis: Axis, look: dict[str, str]) -> Html:
-    rows = [_label(label, list(group), chosen, axis, look) for label, group in groupby(scores, key=lambda s: s.label)]
+def _slicing(name: str, scores: list[SliceScore], chosen: list[str], axis: Axis, findings: Findings) -> Html:
+    rows = [
+        _label(label, list(group), chosen, axis, findings) for label, group in groupby(scores, key=lambda s: s.label)
+    ]
     foot = tag("tr", tag("td"), tag("td", scale(axis, [number(t) for t in axis.ticks]), class_="plot"), tag("td"))
     return tag(
         "div",
@@ -190,7 +197,8 @@ def _slicing(name: str, scores: list[SliceScore], chosen: list[str], axis: Axis,
     )
 
 
-def _label(label: str, scores: list[SliceScore], chosen: list[str], axis: Axis, look: dict[str, str]) -> Html:
+def _label(label: str, scores: list[SliceScore], chosen: list[str], axis: Axis, findings: Findings) -> Html:
+    look = looks(findings.evaluation.roles)
     by_model = {s.model: s for s in scores}
     present = [by_model[m] for m in chosen if m in by_model]
     marks: list[tuple[Estimate, str]] = [(s.estimate, look[s.model]) for s in present]
@@ -208,7 +216,7 @@ def _label(label: str, scores: list[SliceScore], chosen: list[str], axis: Axis, 
         for s in present
         if s.against_teacher is not None and look[s.model].startswith("student")
     ]
-    count = f"{present[0].units:,} queries"
+    count = f"{present[0].units:,} {findings.words.units}"
     return tag(
         "tr",
         tag("th", label, tag("small", count + (" · too few" if present[0].small else "")), scope="row"),

@@ -22,6 +22,7 @@ def tradeoff(findings: Findings) -> Html | None:
     heights = [v for p in points for v in (p.y.low, p.y.high, p.y.value) if v is not None] + [v.y for v in levels]
     up = linear(heights, pad=0.08, ticks=6)
     candidates, used = findings.place
+    call = findings.words.call.format(candidates)
     chart = plane(
         points,
         levels,
@@ -33,8 +34,8 @@ def tradeoff(findings: Findings) -> Html | None:
         tag("h2", "Quality against time", id="tradeoff"),
         tag(
             "p",
-            f"Upwards: {metric_title(findings.primary)}. To the right: median time to rank {candidates} candidates on "
-            f"{threads(used)}; each step is ten times slower. Best is the top left. Lines: not timed.",
+            f"Upwards: {metric_title(findings.primary)}. To the right: median time to {call} "
+            f"on {threads(used)}; each step is ten times slower. Best is the top left. Lines: not timed.",
             class_="note",
         ),
         tag("figure", chart),
@@ -79,7 +80,8 @@ def _times(findings: Findings) -> Html | None:
     if latency is None or not latency.cells:
         return None
     look = looks(findings.evaluation.roles)
-    heads = ("Contender", "Candidates", "Threads", "p50", "p95", "p99", "as fast as the reference", "samples")
+    asked = findings.words.asked.capitalize()
+    heads = ("Contender", asked, "Threads", "p50", "p95", "p99", "as fast as the reference", "samples")
     rows = [
         tag("tr", tag("th", name_of(cell.contender, look), scope="row"), (tag("td", v) for v in _cells(latency, cell)))
         for cell in latency.cells
@@ -88,7 +90,7 @@ def _times(findings: Findings) -> Html | None:
     return tag(
         "div",
         table(
-            "Time of one query",
+            "Time of one answer",
             tag("thead", tag("tr", (tag("th", h, scope="col") for h in heads))),
             tag("tbody", rows),
             class_="figures",

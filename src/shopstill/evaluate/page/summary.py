@@ -29,7 +29,8 @@ _SIGNS = {"good": ("✓", "shown"), "bad": ("✗", "shown, against"), "open": ("
 def summary(findings: Findings) -> Html:
     """Headline, cards and claims."""
     evaluation = findings.evaluation
-    basis = f"Judged on {evaluation.units:,} queries with {evaluation.rows:,} graded products."
+    words = findings.words
+    basis = f"Judged on {evaluation.units:,} {words.units} with {evaluation.rows:,} {words.rows}."
     first = findings.told[:1]
     return tag(
         "section",
@@ -81,7 +82,7 @@ def _time(findings: Findings, student: str) -> Html | None:
     cell, ratio = findings.cell(student), findings.ratio(student)
     if cell is None:
         return None
-    under = f"{milliseconds(cell.p50)} for {cell.candidates} candidates, {threads(cell.threads)}"
+    under = f"{milliseconds(cell.p50)} for {cell.candidates} {findings.words.asked}, {threads(cell.threads)}"
     return _fact("Speed", f"{times(ratio.times.value)}× as fast" if ratio else milliseconds(cell.p50), under)
 
 

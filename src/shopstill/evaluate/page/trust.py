@@ -8,7 +8,7 @@ from typing import Any
 
 from shopstill.core.artifact import Artifact
 from shopstill.evaluate.findings import Findings
-from shopstill.evaluate.page.html import Html, tag, wild
+from shopstill.evaluate.page.html import Html, join, tag, wild
 from shopstill.evaluate.page.looks import looks, name_of
 from shopstill.evaluate.page.quality import table
 from shopstill.evaluate.results import Disagreement, Shown
@@ -18,7 +18,7 @@ _CARDS = 6
 
 
 def disagreements(findings: Findings) -> Html | None:
-    """The queries where student and teacher differ most."""
+    """The units where student and teacher differ most."""
     found = findings.evaluation.disagreements
     if not found:
         return None
@@ -33,24 +33,24 @@ def disagreements(findings: Findings) -> Html | None:
                 name_of(student, looks(findings.evaluation.roles)),
                 tag("small", f"against {cards[0].teacher}.{rest}"),
             ),
-            tag("div", (_card(d, most) for d in cards[:_CARDS]), class_="disagreements"),
+            tag("div", (_card(d, most, findings.words.ranked) for d in cards[:_CARDS]), class_="disagreements"),
         ]
     return tag(
         "section",
-        tag("h2", "Where student and teacher differ most", id="disagreements"),
-        tag("p", "The top of each one’s ranking, with the human grade of each product.", class_="note"),
+        tag("h2", "What went wrong" if found[0].truth else "Where student and teacher differ most", id="disagreements"),
+        tag("p", findings.words.shown, class_="note"),
         parts,
     )
 
 
-def _card(d: Disagreement, most: float) -> Html:
-    ahead = d.student if d.student_value > d.teacher_value else d.teacher
+def _card(d: Disagreement, most: float, ranked: str) -> Html:
     return tag(
         "article",
         tag(
             "h4",
+            tag("img", src=d.picture, alt="", class_="picture") if d.picture else None,
             tag("q", wild(d.query)),
-            tag("small", f"{d.candidates} candidates · {metric_title(d.metric)} · {ahead} is ahead"),
+            tag("small", _under(d, ranked)),
         ),
         tag(
             "div",
@@ -60,6 +60,13 @@ def _card(d: Disagreement, most: float) -> Html:
         ),
         class_="disagreement",
     )
+
+
+def _under(d: Disagreement, ranked: str) -> Html | str:
+    if d.truth is not None:
+        return join(["is: ", wild(d.truth)])
+    ahead = d.student if d.student_value > d.teacher_value else d.teacher
+    return f"{d.candidates:,} {ranked} · {metric_title(d.metric)} · {ahead} is ahead"
 
 
 def _top(model: str, value: float, shown: Sequence[Shown], most: float) -> Html:
@@ -122,23 +129,32 @@ def _plain(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
+def _left_out(findings: Findings) -> str:
+    if not any(findings.evaluation.left_out.values()):
+        return "No " + findings.words.unit + " is left out."
+    least = findings.evaluation.config["min_candidates"]
+    return (
+        f"Metrics per {findings.words.unit} leave out {findings.words.units} with fewer than {least} products "
+        "and those that no ranking can do well on; the same for every model."
+    )
+
+
 def method(findings: Findings) -> Html:
     """How each number was computed, and on which machine."""
-    config = findings.evaluation.config
+    config, words = findings.evaluation.config, findings.words
     confidence = f"{100 * config['confidence']:.0f}%"
     zero = "; ".join(f"{metric_title(m)}, {nothing(m)}" for m in findings.evaluation.metrics)
     told = {
-        "Metrics": "One value per query where the metric allows it, then the mean. Equal scores count as their "
-        "expected value over all orders of the tied products. Per-query metrics leave out queries with fewer than "
-        f"{config['min_candidates']} products and those that no ranking can do well on; the same for every model.",
+        "Metrics": f"One value per {words.unit} where the metric allows it, then the mean. Equal scores count as their "
+        f"expected value over all orders of the tied products. {_left_out(findings)}",
         "Intervals": f"{confidence} expanded percentile intervals of {config['resamples']:,} paired bootstrap "
-        f"resamples (slices: {config['slice_resamples']:,}); whole queries are drawn, seed {config['seed']}.",
+        f"resamples (slices: {config['slice_resamples']:,}); whole {words.units} are drawn, seed {config['seed']}.",
         "Tests": f"Two-sided paired permutation tests: {config['permutations']:,} exchanges of the two models’ outputs "
-        "by query; Holm’s correction over all comparisons on this page. A difference is called shown when the "
+        f"by {words.unit}; Holm’s correction over all comparisons on this page. A difference is called shown when the "
         f"corrected p is at most {1 - config['confidence']:.2g} and the interval leaves out zero. Slices carry "
         "intervals without a test.",
         "Kept": f"(student − nothing) / (teacher − nothing), and the plain ratio beside it. Nothing is, for {zero}.",
-        "Twin": "The same student with the same budget, trained on the grades alone, without the teacher.",
+        "Twin": "The same student with the same budget, trained on the truth alone, without the teacher.",
         "Time": "All contenders in one process, in interleaved rounds of random order, after warm-up. Ratios are of "
         "medians, their intervals over rounds. Percentiles are left out where samples are too few to say.",
         "Size": "Bytes of the files on disk; parameters from the weights’ headers; peak memory of a fresh process.",

@@ -1,8 +1,23 @@
-"""Who may work, who waits, and who is refused at once: a server that is full says so rather than slow down for all."""
+"""Who may work, who waits, and who is refused at once: a server that is full says so rather than slow down for all.
+
+A queue is there for bursts. One that never empties only makes everybody wait (Nichols and Jacobson, "Controlling Queue
+Delay", ACM Queue 10(5), 2012). From the length of the queue alone the two cannot be told apart, nor from a stall, such
+as when a model is loaded: then, too, many wait, and yet the workers will soon have caught up. What tells them apart is
+what is asked for, so each lane meters it: the meter rises by the work of every request, refused ones too, and falls by
+a second a second for each worker. It is the queue that there would be had nothing stalled.
+
+- While the meter is low, everyone is let in, however many wait: there is time enough for all of them.
+- Once it is over the longest wait, more is asked for than can be done. A request is then let in only where next to
+  nothing waits, so that workers have something to go on with and what is answered keeps its latency; and of those who
+  wait already, who waited for long is refused, since whoever comes after them would wait as long (Maurer, "Fail at
+  Scale", ACM Queue 13(8), 2015).
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -19,7 +34,9 @@ T = TypeVar("T")
 _FIRST_MS = 2.0
 _LEARN = 0.1
 _MOST_AT_ONCE = 5
-_OWN, _HOPE = 1, 4
+_STANDING_S = 0.005  # what may wait though the meter is over; CoDel's target
+_HOPE = 4
+_BEYOND = 1.25
 _MOST_WAITING = 10_000
 
 Gone = Callable[[], Awaitable[bool]]
@@ -31,33 +48,45 @@ class _Job:
 
     kind: str
     work: Callable[[], Any]
-    expected: float
+    began: float
     outcome: asyncio.Future[Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Place:
+    """A place in the queue: since when, what the work is expected to take, and whether its turn came or never will."""
+
+    since: float
+    expected: float
+    turn: asyncio.Future[bool]
 
 
 class Lane:
     """Threads that work on one kind of request, and a queue before them whose wait is bounded.
 
-    What a piece of work will take is the moving average of its kind. A request is refused at once where the work before
-    it, shared among the workers, will take longer than ``wait_s`` and than its own work: so what is answered
-    keeps its latency. Where that was too hopeful, it is refused after four times as long.
+    What a piece of work will take is the moving average of its kind, from when a worker is free for it to when its
+    outcome is known. The meter is over where it shows that a request would wait longer than ``wait_s`` and than its own
+    work. Nobody waits longer than four times that, whatever happens.
 
     Args:
         name: in metrics and messages.
         workers: threads.
         wait_s: the longest wait that is expected of anyone.
         limit_s: when work that still runs is given up on; None for never.
+        nice: by how much the threads stand back behind others for a core, where the system knows this of a thread.
     """
 
-    def __init__(self, name: str, workers: int, wait_s: float, limit_s: float | None = None) -> None:
+    def __init__(self, name: str, workers: int, wait_s: float, limit_s: float | None = None, *, nice: int = 0) -> None:
         self.name, self.workers = name, workers
-        self._wait_s, self._limit_s = wait_s, limit_s
+        self._wait_s, self._limit_s, self._nice = wait_s, limit_s, nice
         self._threads: list[threading.Thread] = []
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._running = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[_Place] = deque()
+        self._waiting_s = 0.0
         self._mean_s: dict[str, float] = {}
-        self._ahead_s = 0.0
+        self._meter_s, self._read_at = 0.0, time.perf_counter()
+        self._over = False
 
     @property
     def running(self) -> int:
@@ -70,20 +99,39 @@ class Lane:
         return len(self._waiting)
 
     def expected_wait(self) -> float:
-        """Seconds that a request which came now would wait."""
-        return self._ahead_s / self.workers if self._running >= self.workers else 0.0
+        """Seconds that a request which came now would wait, had nothing stalled."""
+        now = time.perf_counter()
+        self._meter_s = max(0.0, self._meter_s - self.workers * (now - self._read_at))
+        self._read_at = now
+        return self._meter_s / self.workers
 
-    def admit(self, kind: str) -> tuple[float, float]:
-        """Let a piece of work in, if there is room: seconds that it is expected to take, and to wait at most.
+    def admit(self, kind: str) -> float:
+        """Let a piece of work in, if there is room: seconds that it is expected to take.
 
         Raises:
             Refusal: there is too much to do.
         """
-        expected = self._mean_s.get(kind, _FIRST_MS / 1000)
-        longest = max(self._wait_s, _OWN * expected)
-        if self.expected_wait() > longest or len(self._waiting) >= _MOST_WAITING:
+        if self.full(kind):
             raise busy(self.expected_wait(), f"{self.name}: there is too much to do")
-        return expected, longest
+        return self._expected(kind)
+
+    def full(self, kind: str) -> bool:
+        """Whether there is too much to do for a piece of work, which then counts as refused."""
+        expected = self._expected(kind)
+        self._over = self.expected_wait() > max(self._wait_s, expected)
+        room = self.workers * max(_STANDING_S, expected) - self._waiting_s
+        full = (self._over and expected > room) or len(self._waiting) >= _MOST_WAITING
+        if full:
+            self._meter(expected)
+        return full
+
+    def _expected(self, kind: str) -> float:
+        return self._mean_s.get(kind, _FIRST_MS / 1000)
+
+    def _meter(self, expected: float) -> None:
+        """Note that work was asked for; once over, a little more, so that the next gap is not taken for the end."""
+        most = _BEYOND * self.workers * max(self._wait_s, expected)
+        self._meter_s = min(most, self._meter_s + expected)
 
     async def run(self, kind: str, work: Callable[[], T], gone: Gone | None = None) -> T:
         """Do a piece of work in a thread.
@@ -96,56 +144,69 @@ class Lane:
         Raises:
             Refusal: there is too much to do, the client has gone, or the work took too long.
         """
-        expected, longest = self.admit(kind)
-        self._ahead_s += expected
-        try:
-            await self._turn(_HOPE * longest, gone)
-        except BaseException:
-            self._ahead_s -= expected
-            raise
-        return await self._work(kind, work, expected)
+        expected = self.admit(kind)
+        self._meter(expected)
+        await self._turn(expected, gone)
+        return await self._work(kind, work)
 
-    async def _turn(self, longest: float, gone: Gone | None) -> None:
+    async def _turn(self, expected: float, gone: Gone | None) -> None:
         """Wait for a free thread, and take it."""
         if self._running < self.workers and not self.waiting:
             self._running += 1
             return
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        place = _Place(since=time.perf_counter(), expected=expected, turn=asyncio.get_running_loop().create_future())
+        self._waiting.append(place)
+        self._waiting_s += expected
+        longest = _HOPE * max(self._wait_s, expected)
         try:
             async with asyncio.timeout(longest):
-                await turn
-            if gone is not None and await gone():
+                came = await place.turn
+            if came and gone is not None and await gone():
                 raise Refusal(499, "gone", "the client has gone away")
         except TimeoutError:
-            self._leave(turn)
-            raise busy(self.expected_wait(), f"{self.name}: waited {longest:.2g} s for a worker in vain") from None
+            self._leave(place)
+            raise self._in_vain(place) from None
         except BaseException:
-            self._leave(turn)
+            self._leave(place)
             raise
+        if not came:
+            raise self._in_vain(place)
 
-    def _leave(self, turn: asyncio.Future[None]) -> None:
+    def _in_vain(self, place: _Place) -> Refusal:
+        waited = time.perf_counter() - place.since
+        return busy(self.expected_wait(), f"{self.name}: waited {waited:.2g} s for a worker in vain")
+
+    def _leave(self, place: _Place) -> None:
         """Give up a place in the queue; where the turn had come already, it goes to the next."""
+        turn = place.turn
         if turn.done() and not turn.cancelled():
-            self._next()
+            if turn.result():
+                self._next()
             return
         turn.cancel()
-        if turn in self._waiting:
-            self._waiting.remove(turn)
+        if place in self._waiting:
+            self._waiting.remove(place)
+            self._waiting_s -= place.expected
 
     def _next(self) -> None:
-        """Hand a thread that became free to who waits longest."""
+        """Hand a thread that became free to who waits longest, though not too long where there is too much to do."""
+        now = time.perf_counter()
         while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
+            place = self._waiting.popleft()
+            self._waiting_s -= place.expected
+            if place.turn.done():
+                continue
+            come = not self._over or now - place.since <= _HOPE * max(_STANDING_S, place.expected)
+            place.turn.set_result(come)
+            if come:
                 return
+        self._waiting_s = 0.0
         self._running -= 1
 
-    async def _work(self, kind: str, work: Callable[[], T], expected: float) -> T:
+    async def _work(self, kind: str, work: Callable[[], T]) -> T:
         outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._start()
-        self._jobs.put(_Job(kind=kind, work=work, expected=expected, outcome=outcome))
+        self._jobs.put(_Job(kind=kind, work=work, began=time.perf_counter(), outcome=outcome))
         try:
             async with asyncio.timeout(self._limit_s):
                 return await outcome
@@ -163,8 +224,9 @@ class Lane:
 
     def _serve(self) -> None:
         """What each thread does: work, and tell the loop what came of it."""
+        if self._nice and sys.platform == "linux":
+            _stand_back(self._nice)
         while (job := self._jobs.get()) is not None:
-            began = time.perf_counter()
             value, error = None, None
             try:
                 value = job.work()
@@ -172,13 +234,11 @@ class Lane:
                 error = cause
             # The loop may have gone, and everyone who asked with it.
             with suppress(RuntimeError):
-                took = time.perf_counter() - began
-                job.outcome.get_loop().call_soon_threadsafe(self._finish, job, took, value, error)
+                job.outcome.get_loop().call_soon_threadsafe(self._finish, job, value, error)
 
-    def _finish(self, job: _Job, took: float, value: Any, error: BaseException | None) -> None:
+    def _finish(self, job: _Job, value: Any, error: BaseException | None) -> None:
         """Note that work is done, though it may have been given up on; up to here it held its thread."""
-        self._learn(job.kind, took)
-        self._ahead_s -= job.expected
+        self._learn(job.kind, time.perf_counter() - job.began)
         self._next()
         if job.outcome.done():
             return
@@ -189,7 +249,7 @@ class Lane:
             job.outcome.set_exception(RuntimeError("StopIteration") if isinstance(error, StopIteration) else error)
 
     def _learn(self, kind: str, took: float) -> None:
-        mean = self._mean_s.get(kind, _FIRST_MS / 1000)
+        mean = self._expected(kind)
         # One slow answer, such as the first after a start, does not make the server think that all are.
         self._mean_s[kind] = mean + _LEARN * (min(took, _MOST_AT_ONCE * mean) - mean)
 
@@ -200,3 +260,11 @@ class Lane:
         for thread in self._threads:
             thread.join()
         self._threads.clear()
+
+
+def _stand_back(nice: int) -> None:
+    """Let other threads have the core first, the process's own too."""
+    own = threading.get_native_id()
+    # A system may forbid it, and all is well without.
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + nice)

@@ -9,10 +9,10 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from shopstill.core.config import config
 from shopstill.serve.app.errors import MOST_FAULTS, Refusal, faulty, several
-from shopstill.serve.app.forms import Faulty, Id
+from shopstill.serve.app.forms import Faulty
 from shopstill.serve.app.reading import no_nul
 from shopstill.serve.app.served import Engine
-from shopstill.serve.forms import Changed, Product
+from shopstill.serve.forms import Changed, Id, Product
 
 _MOST_LINES = 1_000_000
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from shopstill.core.config import config
-from shopstill.serve.forms import DEPTH, Hit, Leg, Limit, ModelState, Sort, Suggestion, Text, Texts
+from shopstill.serve.forms import DEPTH, Hit, Id, Leg, Limit, ModelState, Sort, Suggestion, Text, Texts
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """What a model that is loaded over HTTP may be called."""
@@ -16,7 +16,6 @@ NAME_CHARS = 128
 
 Name = Annotated[str, Field(pattern=NAME)]
 Loaded = Annotated[str, Field(min_length=1, max_length=NAME_CHARS)]
-Id = Annotated[str, Field(min_length=1, max_length=256)]
 LEGS: tuple[Leg, ...] = ("lexical", "dense")
 
 

@@ -9,6 +9,7 @@ import re
 import secrets
 import time
 import traceback
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -88,8 +89,7 @@ class _Seen:
     """What of an answer went out."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        self.id = given.decode("ascii") if _ID.fullmatch(given) else secrets.token_hex(8)
+        self.id = request_id(scope["headers"])
         self.began, self.status, self.bytes = time.perf_counter(), 0, 0
         self._send = send
 
@@ -100,6 +100,12 @@ class _Seen:
         elif message["type"] == "http.response.body":
             self.bytes += len(message.get("body", b""))
         await self._send(message)
+
+
+def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The id that a request brings, where it is a sound one; else a new one."""
+    given = next((value for name, value in headers if name == b"x-request-id"), b"")
+    return given.decode("ascii") if _ID.fullmatch(given) else secrets.token_hex(8)
 
 
 async def _answer(refusal: Refusal, seen: _Seen, scope: Scope, receive: Receive) -> None:

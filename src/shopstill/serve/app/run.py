@@ -104,7 +104,7 @@ def prepared(engine: Engine, settings: Settings) -> tuple[Server, socket.socket]
     state: State = app.state.shopstill
     config = uvicorn.Config(
         app,
-        http=protocol(settings),
+        http=protocol(settings, state.gate),
         ws="none",
         lifespan="on",
         log_config=None,

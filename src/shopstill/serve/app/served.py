@@ -8,7 +8,19 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from shopstill.serve.forms import Answer, Changed, Comparison, Hit, ModelState, Product, Search, Suggestion, Why
+from shopstill.serve.forms import (
+    Answer,
+    Changed,
+    Comparison,
+    Hit,
+    ModelState,
+    Product,
+    Recommend,
+    Recommended,
+    Search,
+    Suggestion,
+    Why,
+)
 
 
 class Engine(Protocol):
@@ -22,6 +34,9 @@ class Engine(Protocol):
 
     def similar(self, product_id: str, limit: int = 12) -> list[Hit]:
         """Products near a product."""
+
+    def recommend(self, asked: Recommend) -> Recommended:
+        """Products that come next after a history."""
 
     def product(self, product_id: str) -> Product:
         """A product."""

@@ -27,7 +27,7 @@ class Settings:
         origins: other origins whose pages may ask from a browser, such as ``https://shop.example``.
         workers: searches that run at once; 0 for one a core.
         heavy_workers: rerank, embed, why and compare that run at once, apart from searches.
-        queue_ms: longest expected wait for a worker; who would wait longer, and than its own work, is refused.
+        queue_ms: longest wait for a worker in a burst; where more is asked for than that, next to nobody may wait.
         change_queue_s: the same for changes to products and models, one of which runs at a time.
         timeout_s: when a search that still runs is given up on.
         rate: requests a second for each key or client; 0 for no limit.
@@ -60,7 +60,7 @@ class Settings:
     origins: tuple[str, ...] = ()
     workers: int = Field(default=0, ge=0, le=64)
     heavy_workers: int = Field(default=1, ge=1, le=64)
-    queue_ms: float = Field(default=20, gt=0, le=60_000)
+    queue_ms: float = Field(default=100, gt=0, le=60_000)
     change_queue_s: Seconds = 30
     timeout_s: Seconds = 30
     rate: float = Field(default=0, ge=0, le=1e6)

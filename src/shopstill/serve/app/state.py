@@ -12,6 +12,7 @@ from shopstill.core.errors import ConfigError
 from shopstill.core.hardware import cores
 from shopstill.serve.app.admission import Lane
 from shopstill.serve.app.errors import Refusal, unread
+from shopstill.serve.app.gate import Gate
 from shopstill.serve.app.keys import Key, Keys, Scope
 from shopstill.serve.app.metrics import Metrics
 from shopstill.serve.app.rate import Rate
@@ -22,6 +23,7 @@ from shopstill.serve.app.settings import Settings
 T = TypeVar("T")
 
 _HOW = "start the server with a file of keys, and make a key with: shopstill key"
+_NICE = 10
 _CHALLENGE = {"www-authenticate": 'Bearer realm="shopstill"', "connection": "close"}
 
 
@@ -34,6 +36,7 @@ class State:
 
     Attributes:
         searches: the lane of searches.
+        gate: that refuses searches on the wire.
         heavy: the lane of what takes longer: rerank, embed, why, compare.
         products: the lane of changes to products, one at a time.
         models: the lane of changes to models, one at a time.
@@ -47,11 +50,13 @@ class State:
         self.searches = Lane("search", settings.workers or cores(), wait, limit)
         self.heavy = Lane("heavy", settings.heavy_workers, max(wait, 1.0), limit)
         # A change that has begun is waited for, however long it takes: else nobody knows whether it was made.
-        self.products, self.models = Lane("products", 1, patient), Lane("models", 1, patient)
+        self.products = Lane("products", 1, patient, nice=_NICE)
+        self.models = Lane("models", 1, patient, nice=_NICE)
         self.facts = Lane("facts", 1, 5.0, limit)
         self.lanes = (self.searches, self.heavy, self.products, self.models, self.facts)
         self.keys, self.recent = Keys(settings.keys), Recent()
         self.metrics = Metrics(engine, self.lanes)
+        self.gate = Gate(self.searches, self.metrics, self.recent)
         self.rate = Rate(settings.rate, settings.burst) if settings.rate else None
         self.stopping = False
 

@@ -8,8 +8,8 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from shopstill.core.config import config
-from shopstill.serve.app.forms import Id, Loaded
-from shopstill.serve.forms import Text
+from shopstill.serve.app.forms import Loaded
+from shopstill.serve.forms import Id, Text
 
 T = TypeVar("T")
 

@@ -9,12 +9,13 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from shopstill.serve.app.errors import Refusal, busy, unread
+from shopstill.serve.app.gate import Gate
 from shopstill.serve.app.settings import Settings
 
 
-def protocol(settings: Settings) -> type[HttpToolsProtocol]:
-    """A protocol that holds connections to the settings."""
-    return type("LimitedProtocol", (Limited,), {"settings": settings})
+def protocol(settings: Settings, gate: Gate) -> type[HttpToolsProtocol]:
+    """A protocol that holds connections to the settings, with a gate before the app."""
+    return type("LimitedProtocol", (Limited,), {"settings": settings, "gate": gate})
 
 
 class Limited(HttpToolsProtocol):
@@ -22,15 +23,18 @@ class Limited(HttpToolsProtocol):
 
     Attributes:
         settings: the limits.
+        gate: what answers in place of the app, where there is too much to do.
     """
 
     settings = Settings()
+    gate: Gate | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline: TimerHandle | None = None
         self._head_bytes = 0
         self._in_head = True
+        self._answered = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Start the clock, where there is room for one more."""
@@ -59,7 +63,7 @@ class Limited(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request, the clock running from its first byte."""
         super().on_message_begin()
-        self._in_head = True
+        self._in_head, self._answered = True, False
         if self._deadline is None:
             self._wait()
 
@@ -73,7 +77,27 @@ class Limited(HttpToolsProtocol):
         if length > self.settings.header_bytes:
             self._refuse(unread(431, "headers", f"headers are longer than {self.settings.header_bytes} bytes"))
             return
-        super().on_headers_complete()
+        if not self._turned_away():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End a request; one that the gate answered never came to the app."""
+        if not self._answered:
+            super().on_message_complete()
+
+    def _turned_away(self) -> bool:
+        """Let the gate answer, where nothing else is on the connection and it stays open."""
+        free = (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
+        stays = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
+        if self.gate is None or not free or not stays:
+            return False
+        answer = self.gate.refused(self.parser.get_method(), self.url, self.headers)
+        if answer is None:
+            return False
+        self._answered = True
+        self.transport.write(answer)
+        self.on_response_complete()
+        return True
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP."""

@@ -1,7 +1,8 @@
 """The towers' scoring in numpy: at a hundred candidates, a framework's overhead would cost more than the work.
 
 Shapes: ``P`` products, ``N`` candidates, ``S`` tokens of several products end to end, ``U`` tokens of the query, ``V``
-tokens of the vocabulary, ``D`` width, ``H`` hidden units, ``F`` features, ``L`` levels.
+tokens of the vocabulary, ``D`` width, ``H`` hidden units, ``F`` features, ``L`` levels, ``T`` distinct tokens, ``W``
+places in a product.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from shopstill.data.tokens import Ragged
 from shopstill.data.vectors import Codec, Vectors
 
 _TOKENS_AT_ONCE = 1 << 16
+_NOWHERE = -2.0
+"""Less than any cosine: of a place where no token stands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +99,28 @@ class Products:
         rows_S = np.arange(length_N.sum()) + np.repeat(self._start_P[candidates] - first_N, length_N)
         rows_S = rows_S if self.ids_S is None else self.ids_S.take(rows_S)
         return _rows(self.vectors, rows_S), first_N, length_N
+
+    def distinct(self, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The distinct token vectors [T, D] of some products, and which one stands where [W, N]; T where none does."""
+        length_N = self.length_P[candidates]
+        place_W1 = np.arange(length_N.max())[:, None]
+        there_WN = place_W1 < length_N
+        rows_WN = place_W1 + self._start_P[candidates]
+        if self.ids_S is None:
+            rows_T = rows_WN[there_WN]
+            place_WN = np.full(there_WN.shape, len(rows_T))
+            place_WN[there_WN] = np.arange(len(rows_T))
+            return _rows(self.vectors, rows_T), place_WN
+        nothing = len(self.vectors)
+        ids_WN = np.where(there_WN, self.ids_S.take(rows_WN, mode="clip"), nothing)
+        # A table over the vocabulary takes a third of the time of sorting.
+        held_V = np.zeros(nothing + 1, bool)
+        held_V[ids_WN] = True
+        held_V[nothing] = False
+        ids_T = np.flatnonzero(held_V)
+        place_V = np.full(nothing + 1, len(ids_T), np.int32)
+        place_V[ids_T] = np.arange(len(ids_T))
+        return _rows(self.vectors, ids_T), place_V.take(ids_WN)
 
     def padded(self, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Some products as a rectangle: token vectors [N, T, D], and 1 where one stands [N, T], else 0."""
@@ -193,19 +218,24 @@ class Interaction:
 
     def match(self, query: Asked, products: Products, candidates: np.ndarray) -> np.ndarray:
         """[N, 2 + L]: mean and least of the query tokens' best cosines, and their soft counts, weighted."""
-        tokens_SD, first_N, _ = products.take(candidates)
-        cosine = query.tokens @ tokens_SD.T
-        best = np.maximum.reduceat(cosine, first_N, axis=1)
-        growth = np.exp(cosine * self._growth)
-        terms = np.empty((self._levels, *cosine.shape), np.float32)
-        np.exp(np.square(cosine, out=cosine) * self._fall, out=terms[0])
+        # Products of one query share most of their tokens: each is compared once, and then looked up.
+        vectors_TD, place_WN = products.distinct(candidates)
+        count, width = len(vectors_TD), len(query.tokens)
+        cosine_TU = np.full((count + 1, width), _NOWHERE, np.float32)
+        np.matmul(vectors_TD, query.tokens.T, out=cosine_TU[:-1])
+        best_NU = cosine_TU.take(place_WN, axis=0).max(axis=0)
+        terms_TLU = np.zeros((count + 1, self._levels, width), np.float32)
+        growth_TU = np.exp(cosine_TU[:-1] * self._growth)
+        np.exp(np.square(cosine_TU[:-1]) * self._fall, out=terms_TLU[:-1, 0])
         for level in range(1, self._levels):
-            np.multiply(terms[level - 1], growth, out=terms[level])
-        counts = np.add.reduceat(terms, first_N, axis=2) * self._factor_L[:, None, None]
+            np.multiply(terms_TLU[:-1, level - 1], growth_TU, out=terms_TLU[:-1, level])
+        # Sums in the order of the tokens, so that a score depends on no other product.
+        counts_NLU = terms_TLU.take(place_WN, axis=0).sum(axis=0)
+        counts_NLU *= self._factor_L[:, None]
         out = np.empty((len(candidates), 2 + self._levels), np.float32)
-        out[:, 0] = query.weight @ best
-        out[:, 1:-1] = (query.weight @ np.log1p(counts[::-1])).T
-        out[:, -1] = best[query.weight != 0].min(axis=0)
+        out[:, 0] = best_NU @ query.weight
+        out[:, 1:-1] = (np.log1p(counts_NLU, out=counts_NLU) @ query.weight)[:, ::-1]
+        out[:, -1] = best_NU[:, query.weight != 0].min(axis=1)
         return out
 
 

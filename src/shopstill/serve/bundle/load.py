@@ -21,7 +21,9 @@ from shopstill.data.vectors import Vectors
 from shopstill.serve.bundle import manifest as form
 from shopstill.serve.bundle import stored
 from shopstill.serve.bundle.cross import Cross, CrossAhead
+from shopstill.serve.bundle.history import HistoryBundle
 from shopstill.serve.bundle.manifest import Manifest
+from shopstill.serve.bundle.scan import Wanted
 from shopstill.serve.bundle.sessions import Sessions
 from shopstill.serve.bundle.towers import Towers, TowersAhead
 
@@ -166,7 +168,7 @@ class Ahead:
         return found[0] if len(found) == 1 else np.add(*found)
 
 
-def load_bundle(path: str | Path, threads: int = 1) -> Bundle:
+def load_bundle(path: str | Path, threads: int = 1) -> Bundle | HistoryBundle:
     """A bundle, every file of it held to its SHA-256, ready to score.
 
     Args:
@@ -178,12 +180,48 @@ def load_bundle(path: str | Path, threads: int = 1) -> Bundle:
     """
     folder = Path(path)
     manifest = form.read(folder)
+    if manifest.kind in form.HISTORIES:
+        return HistoryBundle(folder, manifest, max(1, threads))
+    return _texts(folder, manifest, max(1, threads))
+
+
+def load_texts(path: str | Path, threads: int = 1) -> Bundle:
+    """A bundle that scores queries with products.
+
+    Raises:
+        ArtifactError: as ``load_bundle``, or it is for something else.
+    """
+    found = load_bundle(path, threads)
+    if not isinstance(found, Bundle):
+        raise ArtifactError(
+            f"{path}: a model of histories ({found.manifest.kind}), and a model that scores texts is asked for; "
+            "name a bundle of one, or serve this one with --recommend"
+        )
+    return found
+
+
+def load_history(path: str | Path, threads: int = 1) -> HistoryBundle:
+    """A bundle that recommends items from a history.
+
+    Raises:
+        ArtifactError: as ``load_bundle``, or it is for something else.
+    """
+    found = load_bundle(path, threads)
+    if not isinstance(found, HistoryBundle):
+        raise ArtifactError(
+            f"{path}: a model that scores texts ({found.manifest.kind}), and one of histories is asked for; "
+            "name a bundle of one"
+        )
+    return found
+
+
+def _texts(folder: Path, manifest: Manifest, threads: int) -> Bundle:
     if manifest.features and manifest.features != list(FEATURES):
         raise ArtifactError(
             f"{folder}: takes other lexical features than shopstill {__version__} computes; "
             f"install shopstill=={manifest.shopstill}, or export the model again"
         )
-    return Bundle(folder, manifest, max(1, threads))
+    return Bundle(folder, manifest, threads)
 
 
 def _text(value: Any, side: str, at: int) -> str:
@@ -216,4 +254,9 @@ def _nothing(rows: int, outputs: int) -> np.ndarray:
 
 def answer_once(folder: str, query: str, products: Sequence[str]) -> None:
     """Load a bundle and score a query with all products, as a process would that does nothing else."""
-    load_bundle(folder).ahead(products).score(query, np.arange(len(products)))
+    load_texts(folder).ahead(products).score(query, np.arange(len(products)))
+
+
+def recommend_once(folder: str, history: Sequence[int]) -> None:
+    """Load a bundle and answer one history of item numbers, as a process would that does nothing else."""
+    load_history(folder).best([np.array(history, np.int64)], Wanted(limit=10, seen=True))

@@ -2,7 +2,8 @@
 
 A bundle holds ``manifest.json``, ``README.md`` (its card, in words), ``tokenizer.json``, ONNX graphs, one
 ``weights.safetensors`` that all graphs refer to, ``lexical/`` where the model takes lexical features, and ``products/``
-where products come along.
+where products come along. A bundle for histories has no tokenizer, but ``items.parquet``, its items' ids and titles,
+and ``items.safetensors``, all items in int8.
 """
 
 from __future__ import annotations
@@ -22,9 +23,14 @@ from shopstill.data.vectors import Codec
 MANIFEST, CARD = "manifest.json", "README.md"
 WEIGHTS, TOKENIZER = "weights.safetensors", "tokenizer.json"
 LEXICAL, PRODUCTS = "lexical", "products"
+ITEMS, SCANNED = "items.parquet", "items.safetensors"
 FORMAT = 1
 SINCE = "0.1.0"
 """The format that this version reads and writes, and the first version that read it."""
+
+Kind = Literal["cross", "towers", "joint", "sasrec", "bert4rec", "gru4rec", "item_mean"]
+HISTORIES = frozenset(("sasrec", "bert4rec", "gru4rec", "item_mean"))
+"""Kinds that read a shopper's history; the others read a query and a product."""
 
 
 @config
@@ -62,12 +68,12 @@ class Manifest:
         needs: the oldest shopstill that reads it.
         shopstill: the version that wrote it.
         name: what it is called.
-        kind: ``cross``, ``towers`` or ``joint``.
+        kind: ``cross``, ``towers`` or ``joint``; or of ``HISTORIES``.
         model: the model's configuration.
         outputs: scores of a pair: 1, or the number of classes.
         labels: the names of the classes, in the order of the outputs.
         text: the columns of a product that it reads, joined by spaces.
-        limits: tokens that are read of a ``pair``, a ``query`` and a ``product``, at most.
+        limits: tokens that are read of a ``pair``, a ``query`` and a ``product``, at most; items of a ``history``.
         graphs: by name.
         features: the lexical features that the head takes, in order.
         vectors: how ``ahead`` keeps the vectors of products; None: in float32, as they are.
@@ -88,7 +94,7 @@ class Manifest:
     needs: str = SINCE
     shopstill: str = __version__
     name: str
-    kind: Literal["cross", "towers", "joint"]
+    kind: Kind
     model: dict[str, Any]
     outputs: int = Field(default=1, ge=1)
     labels: list[str] = Field(default_factory=list)

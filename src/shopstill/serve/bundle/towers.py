@@ -18,6 +18,9 @@ from shopstill.serve.bundle.cross import pieces
 from shopstill.serve.bundle.lean import Asked, Products, Words
 from shopstill.serve.bundle.sessions import Sessions
 
+_KEPT = 64
+"""Queries that stay encoded."""
+
 
 class Tower(Protocol):
     """One side."""
@@ -50,10 +53,17 @@ class Towers:
         shared = "product" not in sessions
         self.product: Tower = self.query if shared else _tower("product", arrays, sessions, tokenizer.pad)
         self.head = lean.head(arrays) or GraphHead(sessions)
+        self._asked: dict[str, Asked] = {}
 
     def ask(self, query: str) -> Asked:
-        """A query, encoded."""
-        return self.query.one(self.tokenizer.single(query, self.limits["query"]))
+        """A query, encoded; what was asked just now is kept, since a search finds with it and then scores with it."""
+        kept = self._asked.get(query)
+        if kept is None:
+            kept = self.query.one(self.tokenizer.single(query, self.limits["query"]))
+            if len(self._asked) >= _KEPT:
+                self._asked.clear()
+            self._asked[query] = kept
+        return kept
 
     def encode(self, texts: Sequence[str]) -> Products:
         """Products, encoded."""

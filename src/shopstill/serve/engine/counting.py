@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from tantivy import Query
@@ -14,9 +16,38 @@ from shopstill.serve.index.catalogue import Catalogue
 from shopstill.serve.index.facets import ATTRIBUTE, BRAND, CATEGORY, PRICE, Wanted
 
 _CODES, _VALUES, _ATTRIBUTES = 2_000, 30, 4
-_STEPS = (1.0, 2.0, 5.0)
 
-Counts = Counter[int]
+_EDGES = [step * 10.0**power for power in range(-2, 12) for step in (1, 2, 5)]
+_STEPS = np.array([0.0, *(edge for low, high in pairwise(_EDGES) for edge in (low, math.sqrt(low * high))), _EDGES[-1]])
+"""Prices as one would say them, 1, 2 or 5 times a power of ten; and where what is between two is as near to both."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """Products counted.
+
+    Attributes:
+        codes: how many have each code, by field, commonest first.
+        prices: how many cost from each of ``_STEPS`` up to the next.
+    """
+
+    codes: Mapping[str, Sequence[tuple[int, int]]]
+    prices: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a search found, to be counted.
+
+    Attributes:
+        rows: of all products that were found under the filters chosen; None where they are too many to be listed.
+        matching: what matches by its words, under some filters; None where nothing but the rows counts.
+        beside: rows of products that were found otherwise than by their words.
+    """
+
+    rows: np.ndarray | None
+    matching: Callable[[Wanted], Query] | None
+    beside: np.ndarray
 
 
 class Counting:
@@ -24,16 +55,13 @@ class Counting:
 
     Args:
         catalogue: the products.
-        matching: what matches, under some filters.
+        found: what is counted.
         filters: what was chosen.
-        beside: rows that were found otherwise, and count too.
     """
 
-    def __init__(
-        self, catalogue: Catalogue, matching: Callable[[Wanted], Query], filters: Filters, beside: np.ndarray
-    ) -> None:
-        self._catalogue, self._matching, self._filters, self._beside = catalogue, matching, filters, beside
-        self._all: Counts | None = None
+    def __init__(self, catalogue: Catalogue, found: Found, filters: Filters) -> None:
+        self._catalogue, self._found, self._filters = catalogue, found, filters
+        self._tallies: list[tuple[Filters, Tally]] = []
 
     def facets(self, fields: Sequence[str]) -> list[Facet]:
         """The fields that are asked for, ``*`` standing for category, brand, price and the commonest attributes."""
@@ -46,22 +74,23 @@ class Counting:
 
     def _values(self, field: str) -> Facet:
         inner = field if field in (BRAND, CATEGORY) else ATTRIBUTE + field
-        chosen = self._chosen(field)
-        names = self._catalogue.values.names
-        values = [
-            FacetValue(value=names[code][1], count=count, selected=names[code][1] in chosen)
-            for code, count in self._counts(field if chosen else None).most_common()
-            if names[code][0] == inner
-        ]
-        shown = [value for at, value in enumerate(values) if at < _VALUES or value.selected]
-        return Facet(field=field, values=shown)
+        chosen, names = self._chosen(field), self._catalogue.values.names
+        counts = self._tally(self._without(field)).codes.get(inner, ())
+        shown = [one for at, one in enumerate(counts) if at < _VALUES or (chosen and names[one[0]][1] in chosen)]
+        named = ((names[code][1], count) for code, count in shown)
+        return Facet(
+            field=field, values=[FacetValue(value=name, count=count, selected=name in chosen) for name, count in named]
+        )
 
     def _price(self) -> Facet:
-        query = self._query(replace(self._filters, price_min=None, price_max=None))
-        quintiles = [edge for edge in self._catalogue.words.prices(query)["quintiles"] if edge is not None]
-        edges = sorted({_round(edge) for edge in quintiles[1:-1] if np.isfinite(edge)})
-        bounds = list(zip([0.0, *edges], [*edges, 1e12], strict=True))
-        counts = self._catalogue.words.prices(query, bounds)["counts"] if edges else []
+        """Ranges of about as many products each, between prices as one would say them."""
+        prices = self._tally(self._without(PRICE)).prices
+        upto = np.cumsum(prices)
+        # Of two steps the first begins at an edge, which is near; the second ends at one.
+        near = np.searchsorted(upto, np.arange(1, 5) / 5 * (upto[-1] - 1), side="right") // 2 * 2 + 1
+        edges = np.unique(near) if upto[-1] else near[:0]
+        counts = np.add.reduceat(prices, np.array([0, *edges])).tolist() if len(edges) else []
+        bounds = pairwise([0.0, *_STEPS[edges].tolist(), 1e12])
         chosen = (self._filters.price_min, self._filters.price_max)
         values = [
             FacetValue(value=_range(low, high), count=count, low=low, high=None if high == 1e12 else high)
@@ -74,51 +103,56 @@ class Counting:
 
     def _commonest(self) -> list[str]:
         """The attributes that most products have."""
-        total: Counter[str] = Counter()
-        for code, count in self._counts(None).items():
-            field = self._catalogue.values.names[code][0]
-            if field.startswith(ATTRIBUTE):
-                total[field.removeprefix(ATTRIBUTE)] += count
-        return [name for name, _ in total.most_common(_ATTRIBUTES)]
+        counts = self._tally(self._filters).codes.items()
+        total = {field: sum(count for _, count in codes) for field, codes in counts if field.startswith(ATTRIBUTE)}
+        most = sorted(total.items(), key=lambda one: (-one[1], one[0]))[:_ATTRIBUTES]
+        return [field.removeprefix(ATTRIBUTE) for field, _ in most]
 
     def _chosen(self, field: str) -> tuple[str, ...]:
         own = {BRAND: self._filters.brand, CATEGORY: self._filters.category}
         return own[field] if field in own else self._filters.attributes.get(field, ())
 
-    def _counts(self, without: str | None) -> Counts:
-        """Counts of all codes under all filters, or all but one field's."""
-        if without is None:
-            if self._all is None:
-                self._all = self._counted(self._filters)
-            return self._all
-        if without == BRAND:
-            return self._counted(replace(self._filters, brand=()))
-        if without == CATEGORY:
-            return self._counted(replace(self._filters, category=()))
-        kept = {name: values for name, values in self._filters.attributes.items() if name != without}
-        return self._counted(replace(self._filters, attributes=kept))
+    def _without(self, field: str) -> Filters:
+        """All filters but one field's."""
+        own = self._filters
+        if field == PRICE:
+            return replace(own, price_min=None, price_max=None)
+        if not self._chosen(field):
+            return own
+        if field in (BRAND, CATEGORY):
+            return replace(own, brand=()) if field == BRAND else replace(own, category=())
+        return replace(own, attributes={name: values for name, values in own.attributes.items() if name != field})
 
-    def _counted(self, filters: Filters) -> Counts:
-        counts: Counts = Counter(self._catalogue.words.counts(self._query(filters), _CODES))
-        if len(self._beside):
-            fits = self._catalogue.fit(self._beside, Wanted.of(filters, self._catalogue.values))
-            counts.update(self._catalogue.codes(self._beside[fits]).tolist())
-        return counts
+    def _tally(self, filters: Filters) -> Tally:
+        """What is found under some filters, counted once."""
+        for known, tally in self._tallies:
+            if known == filters:
+                return tally
+        tally = self._counted(filters)
+        self._tallies.append((filters, tally))
+        return tally
 
-    def _query(self, filters: Filters) -> Query:
-        return self._matching(Wanted.of(filters, self._catalogue.values))
+    def _counted(self, filters: Filters) -> Tally:
+        rows, matching = self._found.rows, self._found.matching
+        # What was found under all filters is all that is found under these; else they are asked for anew.
+        if rows is not None and (matching is None or filters == self._filters):
+            return self._tallied({}, np.zeros(len(_STEPS), np.int64), rows)
+        assert matching is not None
+        query = matching(Wanted.of(filters, self._catalogue.values))
+        counts, prices = self._catalogue.words.counts(query, _CODES, _STEPS.tolist())
+        return self._tallied(counts, np.array(prices), self._found.beside)
 
-
-def _round(price: float) -> float:
-    """A price as one would say it: 1, 2 or 5 times a power of ten.
-
-    >>> _round(17.99), _round(389.0)
-    (20.0, 500.0)
-    """
-    if price <= 0:
-        return 0.0
-    power = 10.0 ** np.floor(np.log10(price))
-    return float(min((step * power for step in (*_STEPS, 10.0)), key=lambda one: abs(np.log(one / price))))
+    def _tallied(self, counts: dict[int, int], prices: np.ndarray, rows: np.ndarray) -> Tally:
+        """Counts, and some products more."""
+        price = self._catalogue.prices(rows)
+        step = np.searchsorted(_STEPS, price[~np.isnan(price)], side="right") - 1
+        code, count = np.unique(self._catalogue.codes(rows), return_counts=True)
+        for one, more in zip(code.tolist(), count.tolist(), strict=True):
+            counts[one] = counts.get(one, 0) + more
+        names, fields = self._catalogue.values.names, defaultdict[str, list[tuple[int, int]]](list)
+        for one, most in sorted(counts.items(), key=lambda of: (-of[1], of[0])):
+            fields[names[one][0]].append((one, most))
+        return Tally(codes=fields, prices=prices + np.bincount(step, minlength=len(_STEPS)))
 
 
 def _range(low: float, high: float) -> str:

@@ -20,6 +20,7 @@ from shopstill.serve.engine.errors import UnknownModel, UnknownProduct
 from shopstill.serve.engine.models import Models
 from shopstill.serve.engine.ranking import Pace
 from shopstill.serve.engine.recent import Recent
+from shopstill.serve.engine.recommend import Recommenders
 from shopstill.serve.engine.search import Ranking, Served, search
 from shopstill.serve.engine.shadow import NOTHING, Shadow
 from shopstill.serve.engine.suggest import suggestions
@@ -32,6 +33,8 @@ from shopstill.serve.forms import (
     Hit,
     ModelState,
     Product,
+    Recommend,
+    Recommended,
     Search,
     Suggestion,
     Why,
@@ -65,6 +68,7 @@ class Engine:
         self._live, self._models, self._shadow = index, models, shadow
         self._recent: Recent[Ranking] = Recent()
         self._rebuilding = threading.Lock()
+        self.recommenders = Recommenders()
 
     @classmethod
     def open(cls, index: Path, bundle: Path, *, threads: int = 1, shadow: Shadowing | None = None) -> Engine:
@@ -124,6 +128,10 @@ class Engine:
         rows, scores = ready.nearest(ready.vectors(np.array([row]))[0], limit + 1, catalogue.alive_P)
         found = [(int(r), float(s)) for r, s in zip(rows, scores, strict=True) if r != row][:limit]
         return [Hit(position=at + 1, product=catalogue.product(r), score=s) for at, (r, s) in enumerate(found)]
+
+    def recommend(self, asked: Recommend) -> Recommended:
+        """Products that come next after a history."""
+        return self.recommenders.answer(asked, self._live.now.catalogue)
 
     def product(self, product_id: str) -> Product:
         """A product.

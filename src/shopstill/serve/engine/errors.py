@@ -19,3 +19,10 @@ class UnknownModel(DataError):
 
     def __init__(self, name: str, loaded: Iterable[str]) -> None:
         super().__init__(f"model {name!r}: not loaded; {nearest(name, loaded)}")
+
+
+class NoRecommender(UnknownModel):
+    """No model of histories is loaded at all."""
+
+    def __init__(self) -> None:
+        DataError.__init__(self, "no model of histories is loaded; start the server with --recommend BUNDLE")

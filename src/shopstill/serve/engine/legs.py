@@ -5,7 +5,7 @@ Shapes: ``N`` products found.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,24 +29,19 @@ _COMPARED = 5_000
 _WIDER = 10
 
 
-class Places:
-    """Ranks in several orders, looked up by row.
+def places(orders: Mapping[str, tuple[np.ndarray, np.ndarray]], shown: Sequence[int]) -> list[dict[str, Place]]:
+    """Where several orders have some products.
 
     Args:
         orders: rows, best first, and their scores, by name.
+        shown: rows of the products.
     """
-
-    def __init__(self, orders: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
-        self._orders = orders
-        self._rank = {name: {row: at for at, row in enumerate(rows.tolist())} for name, (rows, _) in orders.items()}
-
-    def of(self, row: int) -> dict[str, Place]:
-        """Where each order has a product."""
-        return {
-            name: Place(rank=at + 1, score=float(self._orders[name][1][at]))
-            for name, rank in self._rank.items()
-            if (at := rank.get(row)) is not None
-        }
+    found: dict[int, dict[str, Place]] = {row: {} for row in shown}
+    for name, (rows, scores) in orders.items():
+        for at, row in enumerate(rows.tolist()):
+            if row in found:
+                found[row][name] = Place(rank=at + 1, score=float(scores[at]))
+    return [found[row] for row in shown]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +79,16 @@ def fuse(legs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Pool:
     >>> found.rows.tolist()
     [7, 5, 9]
     """
-    every = np.concatenate([*(rows for rows, _ in legs.values()), np.zeros(0, np.int64)]).astype(np.int64)
-    worth = np.concatenate([WEIGHTS[leg] * reciprocal(len(rows)) for leg, (rows, _) in legs.items()] or [np.zeros(0)])
-    rows, first, place = np.unique(every, return_index=True, return_inverse=True)
-    total = np.bincount(place, worth, len(rows))
-    order = np.lexsort((first, -total))
-    return Pool(rows=rows[order], scores=total[order], legs=legs)
+    # For a few hundred rows a dictionary is sooner done than sorting them.
+    worth: dict[int, float] = {}
+    for leg, (found, _) in legs.items():
+        ranks = WEIGHTS[leg] * reciprocal(len(found))
+        for row, more in zip(found.tolist(), ranks.tolist(), strict=True):
+            worth[row] = worth.get(row, 0.0) + more
+    rows = np.fromiter(worth.keys(), np.int64, len(worth))
+    scores = np.fromiter(worth.values(), np.float64, len(worth))
+    order = np.argsort(-scores, kind="stable")
+    return Pool(rows=rows[order], scores=scores[order], legs=legs)
 
 
 def reciprocal(count: int) -> np.ndarray:

@@ -11,8 +11,8 @@ from shopstill.data.text import tokenise
 
 _HAN = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 _PLAIN = re.compile(r"[A-Za-z0-9]+(?:[./'-][A-Za-z0-9]+)*")
-_WORD = re.compile(rf"[{_HAN}]+|(?:(?![{_HAN}])[^\W_])+(?:[./'’-](?:(?![{_HAN}])[^\W_])+)*")
-_HAN_RUN = re.compile(f"[{_HAN}]+")
+# What is no white space, no sign, no underscore and not Chinese: said in one class, it is read in less time.
+_WORD = re.compile(rf"([{_HAN}]+)|[^\W_{_HAN}]+(?:[./'’-][^\W_{_HAN}]+)*")
 
 
 class Word(NamedTuple):
@@ -34,8 +34,7 @@ def words(text: str) -> list[Word]:
     found: list[Word] = []
     for match in _WORD.finditer(text):
         start = match.start()
-        parts = _cut(match[0]) if _HAN_RUN.fullmatch(match[0]) else (match[0],)
-        for part in parts:
+        for part in _cut(match[1]) if match[1] else (match[0],):
             found.append(Word(part, start, start + len(part)))
             start += len(part)
     return found

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from shopstill.core.errors import ArtifactError, DataError
-from shopstill.serve.bundle.load import load_bundle
+from shopstill.serve.bundle.load import Bundle, load_texts
 from shopstill.serve.bundle.manifest import MANIFEST, read
 from shopstill.serve.engine.errors import UnknownModel
 from shopstill.serve.engine.ranking import Pace
@@ -28,6 +28,7 @@ RECORDED = 64
 
 _FIRST = ("", "usb cable", "red mug", "保温杯")
 _CANDIDATES = 32
+_AT_ONCE = 16
 _STATED = "models.json"
 _TOLERANCE = 1e-3
 
@@ -59,7 +60,7 @@ class Models:
         with self._changing:
             if name in self.live.now.ready:
                 raise DataError(f"model {name!r}: is loaded already; unload it, or choose another name")
-            bundle = load_bundle(folder, self.threads)
+            bundle = load_texts(folder, self.threads)
             if bundle.manifest.outputs != 1:
                 raise DataError(
                     f"{folder}: gives {bundle.manifest.outputs} outputs a pair, and a search needs one score"
@@ -174,13 +175,22 @@ def _try(model: Ready, catalogue: Catalogue, queries: Sequence[str]) -> None:
     texts = [text_of(catalogue.product(int(row)), bundle) for row in rows]
     # Codes of vectors and company that matters move scores a little; what is checked then is that there are scores.
     exact = bundle.manifest.vectors is None and bundle.manifest.batch_invariant
-    for query in queries if len(rows) else ():
-        served = model.score(query, rows)
-        if not np.isfinite(served).all():
-            raise ArtifactError(f"{bundle.folder}: scores {query!r} with what is no number; export the model again")
-        off = float(np.abs(served - bundle.score([(query, text) for text in texts])).max()) if exact else 0.0
-        if off > max(_TOLERANCE, bundle.manifest.tolerance):
-            raise ArtifactError(
-                f"{bundle.folder}: scores {query!r} otherwise for products done ahead (by {off:.2g}) than by itself; "
-                "remove the index, or export the model again"
-            )
+    for at in range(0, len(queries) if len(rows) else 0, _AT_ONCE):
+        some = queries[at : at + _AT_ONCE]
+        served = np.stack([model.score(query, rows) for query in some])
+        # All queries of a piece in one call, so that the products are read once for it and not for each of them.
+        pairs = [(query, text) for query in some for text in texts]
+        alone = bundle.score(pairs).reshape(served.shape) if exact else served
+        for query, found, expected in zip(some, served, alone, strict=True):
+            _agrees(bundle, query, found, expected)
+
+
+def _agrees(bundle: Bundle, query: str, served: np.ndarray, alone: np.ndarray) -> None:
+    if not np.isfinite(served).all():
+        raise ArtifactError(f"{bundle.folder}: scores {query!r} with what is no number; export the model again")
+    off = float(np.abs(served - alone).max())
+    if off > max(_TOLERANCE, bundle.manifest.tolerance):
+        raise ArtifactError(
+            f"{bundle.folder}: scores {query!r} otherwise for products done ahead (by {off:.2g}) than by itself; "
+            "remove the index, or export the model again"
+        )

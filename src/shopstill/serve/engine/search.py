@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +11,9 @@ from functools import partial
 import numpy as np
 from pydantic import TypeAdapter
 
-from shopstill.data.text import fold, normalise, tokenise
-from shopstill.serve.engine.counting import Counting
-from shopstill.serve.engine.legs import LEXICAL, Places, Pool, dense, fuse, reciprocal
+from shopstill.data.text import fold, normalise
+from shopstill.serve.engine.counting import Counting, Found
+from shopstill.serve.engine.legs import LEXICAL, Pool, dense, fuse, places, reciprocal
 from shopstill.serve.engine.marks import marks
 from shopstill.serve.engine.ranking import RERANKED, WEIGHT, Pace, scored
 from shopstill.serve.engine.recent import Recent
@@ -23,7 +22,7 @@ from shopstill.serve.forms import DEPTH, LONGEST, Answer, Facet, Filters, Hit, S
 from shopstill.serve.index.catalogue import Catalogue
 from shopstill.serve.index.facets import Wanted
 from shopstill.serve.index.ready import Ready
-from shopstill.serve.index.words import Matched
+from shopstill.serve.index.words import Matched, tokens_of
 
 form = TypeAdapter(Filters)
 
@@ -91,7 +90,8 @@ def search(catalogue: Catalogue, served: Served, asked: Search) -> Answer:
     clock = Clock()
     # Spelling a ligature out may make a text longer.
     typed = normalise(asked.query)[:LONGEST]
-    asked = replace(asked, query=typed)
+    # A form is checked anew when it is made anew.
+    asked = asked if asked.query == typed else replace(asked, query=typed)
     better = None
     if asked.query:
         # A word that no product has finds nothing: what is nearest to it is searched for in its place.
@@ -188,10 +188,11 @@ def _matched(catalogue: Catalogue, asked: Search, wanted: Wanted, clock: Clock) 
     with clock.stage("lexical"):
         words = catalogue.words
         found = words.search(words.query(asked.query, wanted, prefix=asked.prefix), depth, asked.sort)
-        if found.total >= _FEW or len(tokenise(asked.query)) < 2:
+        if found.total >= _FEW or len(tokens_of(asked.query)) < 2:
             return found, True
         wider = words.query(asked.query, wanted, prefix=asked.prefix, every=False)
-        return words.search(wider, depth, asked.sort), False
+        # How many have any of the words is shown where all of them are in one order, and else of no use.
+        return words.search(wider, depth, asked.sort, count=asked.sort != "relevance"), False
 
 
 def _by_price(catalogue: Catalogue, asked: Search, clock: Clock) -> Ranking:
@@ -201,38 +202,35 @@ def _by_price(catalogue: Catalogue, asked: Search, clock: Clock) -> Ranking:
 
 
 def _beside(pool: Pool) -> np.ndarray:
-    """What was found by vectors alone."""
-    if "lexical" not in pool.legs:
-        return pool.rows
-    return np.setdiff1d(pool.legs["dense"][0], pool.legs["lexical"][0]) if "dense" in pool.legs else pool.rows[:0]
+    """What was found by vectors alone, beside words."""
+    if "lexical" not in pool.legs or "dense" not in pool.legs:
+        return pool.rows[:0]
+    return np.setdiff1d(pool.legs["dense"][0], pool.legs["lexical"][0])
 
 
 def _counted(catalogue: Catalogue, asked: Search, ranking: Ranking) -> list[Facet]:
-    if ranking.every:
-        matching, beside = partial(catalogue.words.query, asked.query), _beside(ranking.pool)
-    else:
-        matching, beside = partial(catalogue.words.among, ranking.rows), ranking.rows[:0]
-    return Counting(catalogue, matching, asked.filters, beside).facets(asked.facets)
+    by_words = ranking.every and ("lexical" in asked.legs or asked.sort != "relevance")
+    matching = partial(catalogue.words.query, asked.query, prefix=asked.prefix) if by_words else None
+    rows = ranking.rows if matching is None or len(ranking.rows) == ranking.total else None
+    found = Found(rows=rows, matching=matching, beside=_beside(ranking.pool))
+    return Counting(catalogue, found, asked.filters).facets(asked.facets)
 
 
 def _hits(catalogue: Catalogue, asked: Search, ranking: Ranking) -> list[Hit]:
-    pool, tokens = ranking.pool, set(tokenise(asked.query))
+    pool, tokens = ranking.pool, {*tokens_of(asked.query)}
     judged = {"fused": (pool.rows, pool.scores), "model": ranking.judged} if len(ranking.judged[0]) else {}
-    places = Places({**pool.legs, **judged})
     last = fold(asked.query).split()[-1:] if asked.prefix else []
-    hits = []
-    page = range(asked.offset, min(asked.offset + asked.limit, len(ranking.rows), DEPTH))
-    for at in page:
-        row = int(ranking.rows[at])
-        product = catalogue.product(row)
-        score = float(ranking.scores[at])
-        hits.append(
-            Hit(
-                position=at + 1,
-                product=product,
-                score=0.0 if math.isnan(score) else score,
-                marks=marks(product.title, tokens, last[0] if last else ""),
-                found_by=places.of(row),
-            )
+    page = slice(asked.offset, min(asked.offset + asked.limit, DEPTH))
+    rows, scores = ranking.rows[page].tolist(), np.nan_to_num(ranking.scores[page]).tolist()
+    found_by = places({**pool.legs, **judged}, rows)
+    products = [catalogue.product(row) for row in rows]
+    return [
+        Hit(
+            position=asked.offset + at + 1,
+            product=product,
+            score=scores[at],
+            marks=marks(product.title, tokens, last[0] if last else ""),
+            found_by=found_by[at],
         )
-    return hits
+        for at, product in enumerate(products)
+    ]

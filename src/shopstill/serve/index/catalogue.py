@@ -90,3 +90,9 @@ class Catalogue:
         early = self.generation.columns.taken(rows_M[rows_M < base])[0]
         late = self.later_columns.taken(rows_M[rows_M >= base] - base)[0]
         return np.concatenate([early, late])
+
+    def prices(self, rows_M: np.ndarray) -> np.ndarray:
+        """The prices of some rows, in any order; NaN where there is none."""
+        base = len(self.generation)
+        early = self.generation.columns.price_N[rows_M[rows_M < base]]
+        return np.concatenate([early, self.later_columns.price_N[rows_M[rows_M >= base] - base]])

@@ -15,7 +15,7 @@ from pathlib import Path
 from shopstill.core.artifact import whole
 from shopstill.core.errors import ArtifactError
 from shopstill.core.progress import progress
-from shopstill.serve.bundle.load import Ahead, Bundle, load_bundle
+from shopstill.serve.bundle.load import Ahead, Bundle, load_texts
 from shopstill.serve.forms import Product
 from shopstill.serve.index import documents, facets, nearest
 from shopstill.serve.index.documents import Documents
@@ -129,7 +129,7 @@ def build(folder: Path, products: Iterable[Product], bundles: Iterable[Path], to
 
 def prepare(folder: Path, bundle_folder: Path) -> None:
     """Write what a model needs of a generation's products: their tokens, vectors and a graph over these."""
-    bundle, found = load_bundle(bundle_folder), Documents(folder)
+    bundle, found = load_texts(bundle_folder), Documents(folder)
     with whole(folder / _MODELS / key(bundle)) as aside:
         ahead = bundle.ahead([text_of(product, bundle) for product in found])
         ahead.write(aside / _AHEAD)

@@ -59,11 +59,21 @@ class Nearest:
         """Rows and cosines of the nearest among the products that are alive, nearest first."""
         if self.exact:
             score_P = self.scores(query_D)
+            if alive_P.all():
+                return best(np.arange(len(score_P)), score_P, k)
             return best(np.flatnonzero(alive_P), score_P[alive_P], k)
-        matches = self._graph.search(query_D, k + min(k, int(np.count_nonzero(~alive_P))))
-        rows = matches.keys.astype(np.int64)
-        rows = np.sort(rows[alive_P[rows]])
+        rows = self._found(query_D, k)
+        alive = alive_P[rows]
+        if not alive.all():
+            # Few searches meet one that is gone; only these look further.
+            rows = self._found(query_D, k + min(k, len(alive_P) - int(np.count_nonzero(alive_P))))
+            alive = alive_P[rows]
+        rows = np.sort(rows[alive])
         return best(rows, self.scores(query_D, rows), k)
+
+    def _found(self, query_D: np.ndarray, k: int) -> np.ndarray:
+        found: np.ndarray = self._graph.search(query_D, k).keys.astype(np.int64)
+        return found
 
 
 def best(rows: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

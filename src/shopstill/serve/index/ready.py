@@ -69,10 +69,10 @@ class Ready:
         assert self.near is not None
         rows, scores = self.near.top(query_D, k, alive_P[: len(self.base)])
         later = np.flatnonzero(alive_P[len(self.base) :]) + len(self.base)
-        if len(later):
-            rows = np.concatenate([rows, later])
-            scores = np.concatenate([scores, self.vectors(later) @ query_D])
-        return best(rows, scores, k)
+        if not len(later):
+            return rows, scores
+        rows = np.concatenate([rows, later])
+        return best(rows, np.concatenate([scores, self.vectors(later) @ query_D]), k)
 
     def compare(self, query_D: np.ndarray, rows_N: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows and cosines of the k nearest of some products, each of them compared."""

@@ -10,8 +10,12 @@ from __future__ import annotations
 import math
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -46,6 +50,12 @@ class Matched:
     total: int
 
 
+@lru_cache(1 << 8)
+def tokens_of(text: str) -> tuple[str, ...]:
+    """The tokens of a query that are looked up; a search asks for them more than once."""
+    return tuple(tokenise(text)[:_TOKENS])
+
+
 class Words:
     """An index that is open; changes are made through ``Writer`` and seen after ``renewed``.
 
@@ -61,6 +71,8 @@ class Words:
         self._index = _prepared(tantivy.Index.open(str(folder)))
         self._index.reload()
         self._searcher = self._index.searcher()
+        # Last, so that it is let go of last.
+        self._files = Files(folder)
         self.spelled: dict[tuple[str, bool], str | None] = {}
 
     def renewed(self) -> Words:
@@ -72,45 +84,45 @@ class Words:
 
     def query(self, text: str, wanted: Wanted, *, prefix: bool = False, every: bool = True) -> Query:
         """What to look for: every token of a text, or any, and the filters; everything where the text is empty."""
-        tokens = tokenise(text)[:_TOKENS]
-        parts = [self._token(token) for token in tokens]
+        if not text.strip():
+            return self._filtered(Query.all_query(), wanted)
+        tokens = list(tokens_of(text))
         ending = self._ending(text) if prefix and tokens else None
-        if ending is not None:
-            parts[-1] = Query.disjunction_max_query([parts[-1], ending])
+        last = [] if ending is None else [Query.disjunction_max_query([self._token(tokens.pop()), ending])]
+        often = {token: count for token, count in Counter(tokens).items() if self._searcher.doc_freq(_WORDS, token)}
+        # A text without a single word finds nothing, rather than all; nor does one with a word that no product has.
+        if not (often or last) or (every and len(often) < len({*tokens})):
+            return Query.empty_query()
         occur = Occur.Must if every else Occur.Should
-        # A text without a single word finds nothing, rather than all.
-        words = Query.boolean_query([(occur, part) for part in parts]) if parts else Query.empty_query()
-        return self._filtered(words if text.strip() else Query.all_query(), wanted)
+        parts = [*(self._token(token, count) for token, count in often.items()), *last]
+        return self._filtered(Query.boolean_query([(occur, part) for part in parts]), wanted)
 
-    def among(self, rows: np.ndarray, wanted: Wanted) -> Query:
-        """Some products, and the filters."""
-        return self._filtered(Query.term_set_query(self._index.schema, _ROW, rows.tolist()), wanted)
+    def search(self, query: Query, limit: int, sort: Sort = "relevance", *, count: bool = True) -> Matched:
+        """The best that match, or the cheapest or dearest.
 
-    def search(self, query: Query, limit: int, sort: Sort = "relevance") -> Matched:
-        """The best that match, or the cheapest or dearest."""
+        Without a count, what cannot be among the best is passed over, and the total is what was looked for.
+        """
         order: dict[str, Any] = {}
         if sort != "relevance":
             rising = tantivy.Order.Asc if sort == "price_asc" else tantivy.Order.Desc
             order = {"order_by_field": _PRICE, "order": rising}
-        found = self._searcher.search(query, max(1, limit), count=True, **order)
-        return Matched(rows=self._rows(found.hits), scores=_scores(found.hits), total=_count(found))
+        found: Any = self._searcher.search(query, max(1, limit), count=count, **order)
+        hits = found.hits
+        return Matched(rows=self._rows(hits), scores=_scores(hits), total=int(found.count) if count else len(hits))
 
-    def counts(self, query: Query, most: int) -> dict[int, int]:
-        """How many of the products that match have each code; of the ``most`` commonest codes."""
-        asked = {"codes": {"terms": {"field": _CODE, "size": most, "segment_size": most}}}
-        buckets = self._searcher.aggregate(query, asked)["codes"]["buckets"]
-        return {int(bucket["key"]): int(bucket["doc_count"]) for bucket in buckets}
-
-    def prices(self, query: Query, ranges: Sequence[tuple[float, float]] = ()) -> dict[str, Any]:
-        """Price's least, most and quintiles among the products that match, or how many lie in each range."""
-        if not ranges:
-            percents = {"field": _PRICE, "percents": [0, 20, 40, 60, 80, 100], "keyed": False}
-            found = self._searcher.aggregate(query, {"price": {"percentiles": percents}})["price"]["values"]
-            return {"quintiles": [one["value"] for one in found]}
-        bounds = [{"from": low, "to": high} for low, high in ranges]
-        found = self._searcher.aggregate(query, {"price": {"range": {"field": _PRICE, "ranges": bounds}}})
-        inside = {(b.get("from"), b.get("to")): b["doc_count"] for b in found["price"]["buckets"]}
-        return {"counts": [inside.get(bound, 0) for bound in ranges]}
+    def counts(self, query: Query, most: int, edges: Sequence[float] = ()) -> tuple[dict[int, int], list[int]]:
+        """How many of the products that match have each code, of the ``most`` commonest; and of their prices, how many
+        lie from each edge up to the next, the last without an end."""
+        asked: dict[str, Any] = {}
+        if most:
+            asked["codes"] = {"terms": {"field": _CODE, "size": most, "segment_size": most}}
+        if len(edges):
+            bounds = [{"from": low, "to": high} for low, high in pairwise(edges)] + [{"from": edges[-1]}]
+            asked["prices"] = {"range": {"field": _PRICE, "ranges": bounds}}
+        found = self._searcher.aggregate(query, asked)
+        codes = {int(one["key"]): int(one["doc_count"]) for one in found["codes"]["buckets"]} if most else {}
+        inside = {one.get("from"): int(one["doc_count"]) for one in found["prices"]["buckets"]} if len(edges) else {}
+        return codes, [inside.get(edge, 0) for edge in edges]
 
     def beginning(self, prefix: str, most: int) -> list[tuple[str, int]]:
         """Written words that begin so, commonest first, with the number of products that have each."""
@@ -130,8 +142,10 @@ class Words:
         query = Query.fuzzy_term_query(self._index.schema, _FORMS, form, distance)
         return self._rows(self._searcher.search(query, most, count=False).hits)
 
-    def _token(self, token: str) -> Query:
-        return Query.term_query(self._index.schema, _WORDS, token, "freq")
+    def _token(self, token: str, count: int = 1) -> Query:
+        query = Query.term_query(self._index.schema, _WORDS, token, "freq")
+        # A word that is said twice counts twice, and need be looked up but once.
+        return query if count == 1 else Query.boost_query(query, float(count))
 
     def _ending(self, text: str) -> Query | None:
         """Words that the last one of a text may become; None where it is finished, or none begins so."""
@@ -155,7 +169,27 @@ class Words:
         return found
 
     def _rows(self, hits: Sequence[tuple[Any, tantivy.DocAddress]]) -> np.ndarray:
-        return np.array(self._searcher.fast_field_values(_ROW, [address for _, address in hits]), np.int64)
+        # To open the column costs as much as to read it.
+        found = self._searcher.fast_field_values(_ROW, [address for _, address in hits]) if hits else []
+        return np.array(found, np.int64)
+
+
+class Files:
+    """The files of a folder, kept in being while an index reads them.
+
+    A merge takes away the names of the pieces that it replaces; what goes with their last reader is the files
+    themselves, which takes milliseconds for each of them. tantivy would wait for this while it holds the interpreter.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._open: list[int] = []
+        for path in folder.iterdir():
+            with suppress(OSError):
+                self._open.append(os.open(path, os.O_RDONLY))
+
+    def __del__(self) -> None:
+        for one in self._open:
+            os.close(one)
 
 
 class Writer:
@@ -242,10 +276,6 @@ def _document(row: int, product: Product, codes: Iterable[int]) -> tantivy.Docum
     if product.price is not None:
         document.add_float(_PRICE, float(product.price))
     return document
-
-
-def _count(found: Any) -> int:
-    return int(found.count)
 
 
 def _scores(hits: Sequence[tuple[Any, Any]]) -> np.ndarray:

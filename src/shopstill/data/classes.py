@@ -1,0 +1,224 @@
+"""Products as examples of classes: which class, which text, which picture; and a split that lets nothing leak."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import pyarrow as pa
+from pydantic import Field
+
+from shopstill.core.config import config
+from shopstill.core.errors import ConfigError, DataError
+from shopstill.data.class_words import ClassWords
+from shopstill.data.deal import Group, deal
+from shopstill.data.shop import Shop
+from shopstill.data.split import SplitConfig
+from shopstill.data.text import fold
+
+log = logging.getLogger(__name__)
+
+SEPARATOR = " > "
+NO_CATEGORY, RARE = "no category", "rare class"
+
+
+@config
+class ClassConfig:
+    """What a product's class is, and what is known of the product.
+
+    Attributes:
+        level: the step of the category's path that is the class, from 0 (root) or from -1 (leaf) upwards; the whole
+            path where None. Steps of one name are one class, wherever they stand.
+        text: columns of the products table that make the text, in this order; attributes give their values.
+        class_words: ``keep`` leaves texts as they are; ``drop_own`` takes the words of a product's own class out of its
+            text, as is usual, though it looks at the class to do so; ``drop_all`` takes out those of every class.
+        least: products that a class must have; smaller ones are left out and counted.
+    """
+
+    level: int | None = -1
+    text: tuple[Literal["title", "description", "brand", "attributes"], ...] = Field(default=("title",), min_length=1)
+    class_words: Literal["keep", "drop_own", "drop_all"] = "keep"
+    least: int = Field(default=10, ge=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassRows:
+    """Products and their classes.
+
+    Attributes:
+        table: ``product_id``, ``title``, ``text``, ``image`` (null where there is none), and ``label``, the number of
+            the class; in the shop's order.
+        classes: their names, sorted.
+        left_out: products without a category at this level, and those of classes that are too small.
+        rare: name and count of each class that is too small.
+        emptied: products whose text has no word left, or had none.
+    """
+
+    table: pa.Table
+    classes: tuple[str, ...]
+    left_out: dict[str, int]
+    rare: dict[str, int]
+    emptied: int
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+
+def class_rows(shop: Shop, settings: ClassConfig) -> ClassRows:
+    """The products of a shop as examples of classes.
+
+    Raises:
+        DataError: fewer than two classes are left.
+    """
+    columns = list(dict.fromkeys(["product_id", "title", "category", "image", *settings.text]))
+    named = [_class(path, settings.level) for batch in shop.scan("products", ["category"]) for path in _paths(batch)]
+    count = Counter(filter(None, named))
+    classes = tuple(sorted(name for name, rows in count.items() if rows >= settings.least))
+    if len(classes) < 2:
+        raise DataError(
+            f"{shop.path}: {len(classes)} of {len(count)} classes at level {settings.level} have {settings.least} "
+            "products or more; two at least are needed: lower least, or choose another level"
+        )
+    number = {name: label for label, name in enumerate(classes)}
+    words = _Words(settings, classes)
+    pieces, at = [], 0
+    for batch in shop.scan("products", columns):
+        pieces.append(_piece(pa.table(batch), named[at : at + batch.num_rows], number, settings, words))
+        at += batch.num_rows
+    rare = {name: rows for name, rows in sorted(count.items()) if name not in number}
+    found = ClassRows(
+        table=pa.concat_tables(pieces),
+        classes=classes,
+        left_out={NO_CATEGORY: named.count(None), RARE: sum(rare.values())},
+        rare=rare,
+        emptied=words.emptied,
+    )
+    log.info("%d products of %d classes; left out: %s", len(found), len(classes), found.left_out)
+    return found
+
+
+def split_classes(
+    rows: ClassRows, settings: SplitConfig, contents: Sequence[Hashable | None] | None = None
+) -> pa.Table:
+    """Part products into train, valid and test, in the same shares within each class.
+
+    Products with pictures of one content stay on one side, and so do those of one class whose titles, or whose texts,
+    are equal but for case and the spelling of units. The split depends on ids, texts, pictures and the seed, and not on
+    the order of rows.
+
+    Args:
+        rows: the products.
+        settings: the shares and the seed.
+        contents: a name of each row's picture, such as ``Images.contents``; None for a row without one.
+
+    Returns:
+        ``product_id``, ``split``; in the order of ``rows``.
+
+    Raises:
+        ConfigError: the shares leave nothing to train on, or the publisher's sides or folds are asked for.
+        DataError: there are too few products.
+    """
+    if settings.publisher or settings.folds:
+        asked = "publisher" if settings.publisher else "folds"
+        raise ConfigError(f"split.{asked}: is for queries; products are parted by valid, test and seed")
+    if settings.valid + settings.test >= 1:
+        raise ConfigError(f"split: valid {settings.valid} + test {settings.test} leave nothing to train on; lower one")
+    ids = rows.table["product_id"].to_pylist()
+    shares = {"test": settings.test, "valid": settings.valid}
+    groups = list(_groups(rows, contents or [None] * len(ids)))
+    sides = deal(groups, shares, "train", settings.seed, strata=rows.classes, each=True, of="products")
+    return pa.table({"product_id": pa.array(ids, pa.string()), "split": pa.array([sides[i] for i in ids], pa.string())})
+
+
+def _paths(batch: pa.RecordBatch) -> list[list[str] | None]:
+    return batch.column("category").to_pylist()
+
+
+def _class(path: list[str] | None, level: int | None) -> str | None:
+    if not path:
+        return None
+    if level is None:
+        return SEPARATOR.join(path)
+    return path[level] if -len(path) <= level < len(path) else None
+
+
+class _Words:
+    """Texts without words of classes, as the settings ask; counts those that say nothing then."""
+
+    def __init__(self, settings: ClassConfig, classes: Iterable[str]) -> None:
+        self.emptied = 0
+        self._how = settings.class_words
+        self._of_all = ClassWords(classes) if self._how == "drop_all" else None
+
+    def clean(self, text: str, name: str) -> str:
+        """The text of a product of a class."""
+        words = _words_of(name) if self._how == "drop_own" else self._of_all
+        left = words.removed_from(text) if words else text
+        self.emptied += not any(map(str.isalnum, left))
+        return left
+
+
+@lru_cache(maxsize=1 << 14)
+def _words_of(name: str) -> ClassWords:
+    return ClassWords([name])
+
+
+def _piece(
+    data: pa.Table, named: Sequence[str | None], number: dict[str, int], settings: ClassConfig, words: _Words
+) -> pa.Table:
+    rows = [row for row, name in enumerate(named) if name in number]
+    kept = [str(named[row]) for row in rows]
+    data = data.take(pa.array(rows, pa.int64()))
+    columns = [[_said(value) for value in data[name].to_pylist()] for name in settings.text]
+    texts = [" ".join(filter(None, parts)) for parts in zip(*columns, strict=True)]
+    return pa.table(
+        {
+            **{name: data[name] for name in ("product_id", "title", "image")},
+            "text": pa.array([words.clean(text, name) for text, name in zip(texts, kept, strict=True)], pa.string()),
+            "label": pa.array([number[name] for name in kept], pa.int32()),
+        }
+    )
+
+
+def _said(value: Any) -> str | None:
+    """A text, or the values of attributes in a row."""
+    return " ".join(said for _, said in value) if isinstance(value, list) else value
+
+
+def _groups(rows: ClassRows, contents: Sequence[Hashable | None]) -> Iterator[Group]:
+    """Products that are one for a leak, each group in the class of its first id."""
+    columns = rows.table.select(["product_id", "label", "title", "text"]).to_pydict()
+    ids, labels = columns["product_id"], columns["label"]
+    parent = list(range(len(ids)))
+    texts = [columns["title"], *([columns["text"]] if columns["text"] != columns["title"] else [])]
+    for signs in (contents, *(_signs(column, labels) for column in texts)):
+        first: dict[Hashable, int] = {}
+        for row, sign in enumerate(signs):
+            if sign is not None:
+                _join(parent, first.setdefault(sign, row), row)
+    members: dict[int, list[int]] = defaultdict(list)
+    for row in range(len(ids)):
+        members[_root(parent, row)].append(row)
+    for group in members.values():
+        held = sorted(group, key=lambda row: ids[row])
+        yield Group(ids[held[0]], tuple(ids[row] for row in held), rows.classes[labels[held[0]]])
+
+
+def _signs(texts: Sequence[str], labels: Sequence[int]) -> Iterator[Hashable | None]:
+    for text, label in zip(texts, labels, strict=True):
+        yield (fold(text), label) if any(map(str.isalnum, text)) else None
+
+
+def _root(parent: list[int], row: int) -> int:
+    while parent[row] != row:
+        parent[row] = parent[parent[row]]
+        row = parent[row]
+    return row
+
+
+def _join(parent: list[int], one: int, other: int) -> None:
+    parent[_root(parent, other)] = _root(parent, one)

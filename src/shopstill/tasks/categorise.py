@@ -1,0 +1,270 @@
+"""Categorisation: a product's picture, text, or both, to its category.
+
+Shapes: ``N`` products of a part, ``K`` classes.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shopstill.core.config import config, plain
+from shopstill.core.fingerprint import fingerprint
+from shopstill.data.classes import ClassConfig, ClassRows, class_rows, split_classes
+from shopstill.data.images import ImageForm, Images, picture, read_images
+from shopstill.data.shop import Shop
+from shopstill.data.split import SplitConfig
+from shopstill.evaluate.costs import Costs
+from shopstill.evaluate.judged import Truth
+from shopstill.evaluate.latency import Timing
+from shopstill.evaluate.wording import Wording
+from shopstill.losses._classes import effective_number, inverse_frequency
+from shopstill.models import label as networks
+from shopstill.models.label import Augment, Augmented, LabelFeed, LabelModel, LabelRows, TextNetwork
+from shopstill.tasks import _answers
+from shopstill.tasks._course import Part
+from shopstill.tasks._rows import RowCourse
+from shopstill.train.batches import TrainingSet
+
+log = logging.getLogger(__name__)
+
+_PIXELS = "pixels"
+_WORDS = Wording(
+    unit="product",
+    units="products",
+    rows="categories",
+    ranked="categories",
+    shown="Products that a student puts into a wrong category: first those that its teacher puts into the right one.",
+    call="categorise {} products at once",
+    calls="categorises {} products at once",
+    asked="products",
+)
+
+
+@config
+class Categorise:
+    """What a product's class is, and what is read of the product.
+
+    Attributes:
+        classes: the level of the category's path, the text, and whether the words of the class stay in it.
+        pictures: how pictures become pixels; null where no model reads any.
+        augment: what is done to pictures in training.
+        balance: how much a product counts in training: all alike; by the inverse of its class's share; or by the
+            effective number of its class's products (Cui et al. 2019, arXiv:1901.05555, β = .999).
+    """
+
+    kind: Literal["categorise"] = "categorise"
+    classes: ClassConfig = ClassConfig()
+    pictures: ImageForm | None = ImageForm()
+    augment: Augment = Augment()
+    balance: Literal["none", "inverse", "effective"] = "none"
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Kinds of model that it can train."""
+        return ("resnet", "mobilenet", "efficientnet_lite", "small_cnn", "bag", "text_encoder", "both")
+
+    @property
+    def takes(self) -> Literal["scores", "logits"]:
+        """What its losses compare."""
+        return "logits"
+
+    @property
+    def prepared(self) -> Mapping[str, Any]:
+        """What the split depends on."""
+        return {"classes": plain(self.classes), "pictures": self.pictures and plain(self.pictures)}
+
+    def split(self, shop: Shop, settings: SplitConfig) -> pa.Table:
+        """The part of each product; those that look the same are in one."""
+        rows = class_rows(shop, self.classes)
+        images = self.images(shop, rows)
+        return split_classes(rows, settings, images.contents if images else None)
+
+    def images(self, shop: Shop, rows: ClassRows) -> Images | None:
+        """The products' pictures, decoded once, beside the shop."""
+        if self.pictures is None or rows.table.column("image").null_count == len(rows):
+            return None
+        names = rows.table.column("image").to_pylist()
+        found = read_images(names, self.pictures, shop.path.parent / _PIXELS, root=shop.path)
+        for fault in found.rejects[:_NAMED]:
+            log.warning("%s", fault)
+        if found.missing or found.rejects:
+            log.warning("%d products have no picture, %d one that is broken", found.missing, len(found.rejects))
+        return found
+
+    def open(self, shop: Shop, split: pa.Table, settings: SplitConfig, seed: int) -> CategoriseCourse:
+        """The course over a shop's products."""
+        return CategoriseCourse(shop, split, self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Products:
+    """N products: rows of the table of classes, with their truth."""
+
+    row_N: np.ndarray
+    target_N: np.ndarray
+    weight_N: np.ndarray | None
+    known: Sequence[bytes]
+
+    def __len__(self) -> int:
+        return len(self.row_N)
+
+    def take(self, rows: np.ndarray) -> Products:
+        """Some of them."""
+        weight_N = None if self.weight_N is None else self.weight_N[rows]
+        return replace(self, row_N=self.row_N[rows], target_N=self.target_N[rows], weight_N=weight_N)
+
+    def contents(self) -> Iterator[bytes]:
+        """Text and pixels of each."""
+        return (self.known[row] for row in self.row_N)
+
+
+class CategoriseCourse(RowCourse[LabelModel, Products]):
+    """Products with their categories.
+
+    Args:
+        shop: the prepared shop.
+        split: the part of each product.
+        task: the task's configuration.
+    """
+
+    def __init__(self, shop: Shop, split: pa.Table, task: Categorise) -> None:
+        self._shop, self._task = shop, task
+        self.rows = class_rows(shop, task.classes)
+        self.width = len(self.rows.classes)
+        self.preparation = fingerprint([list(self.rows.classes), task.pictures and plain(task.pictures)])
+        place = pc.index_in(self.rows.table.column("product_id"), value_set=split.column("product_id").combine_chunks())
+        self._part_N = np.array(split.column("split").take(place).to_pylist())
+        self._label_N = self.rows.table.column("label").to_numpy()
+
+    @cached_property
+    def images(self) -> Images | None:
+        """The products' pictures."""
+        return self._task.images(self._shop, self.rows)
+
+    @cached_property
+    def _known(self) -> list[bytes]:
+        texts = self.rows.table.column("text").to_pylist()
+        looks = self.images.contents if self.images else [None] * len(texts)
+        return [f"{look.hex() if look else ''}:{text}".encode() for text, look in zip(texts, looks, strict=True)]
+
+    def questions(self, part: Part) -> Products:
+        """The products of a part."""
+        row_N = np.flatnonzero(self._part_N == part)
+        target_N = self._label_N[row_N]
+        return Products(row_N=row_N, target_N=target_N, weight_N=self._weights(target_N), known=self._known)
+
+    def _weights(self, label_N: np.ndarray) -> np.ndarray | None:
+        if self._task.balance == "none":
+            return None
+        count_K = np.bincount(label_N, minlength=self.width).tolist()
+        weights = inverse_frequency(count_K) if self._task.balance == "inverse" else effective_number(count_K)
+        return np.array(weights)[label_N]
+
+    # Learning
+
+    def create(self, wanted: Any, teacher: Path | None, seed: int) -> LabelModel:
+        """A network for these classes and pictures, with its starting weights."""
+        form = self._task.pictures
+        size = (form.height, form.width) if form else None
+        return networks.create(wanted, self.rows.classes, teacher, seed, size)
+
+    def feed(self, questions: Products, model: LabelModel, *, training: bool = False) -> LabelFeed:
+        """Pictures and texts as a network reads them."""
+        images = self.images
+        rows = LabelRows(
+            pictures=None if images is None else _Taken(images),
+            picture_N=None if images is None else questions.row_N,
+            texts=self.rows.table.column("text").to_pylist(),
+            text_N=questions.row_N,
+        )
+        found: LabelFeed = model.network.feed(model.tokenizer, rows)
+        return found
+
+    def _examples(
+        self, questions: Products, model: LabelModel, logit_N: np.ndarray | None = None, features: Any = None
+    ) -> TrainingSet:
+        examples = super()._examples(questions, model, logit_N, features)
+        if isinstance(model.network, TextNetwork):
+            return examples
+        return Augmented(examples=examples, augment=self._task.augment, classes=self.width)
+
+    # Judging
+
+    def judged(self, outputs: Mapping[Part, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Confidence in the class that is most likely, and that class."""
+        likely_NK = np.exp(outputs["test"] - outputs["test"].max(1, keepdims=True))
+        likely_NK /= likely_NK.sum(1, keepdims=True)
+        return likely_NK.max(1), likely_NK.argmax(1).astype(np.float64)
+
+    def baselines(self) -> Mapping[str, Mapping[Part, np.ndarray]]:
+        """None: ``random`` says the commonest class already."""
+        return {}
+
+    def truth(self, part: Part) -> Truth:
+        """The categories of a part's products."""
+        asked = self.questions(part)
+        table = self.rows.table.take(pa.array(asked.row_N))
+        classes = [self.rows.classes[label] for label in asked.target_N]
+        trained = Counter(self._label_N[self._part_N == "train"].tolist())
+        known = [trained[label] for label in asked.target_N.tolist()]
+        return Truth(
+            unit_ids=table.column("product_id").to_pylist(),
+            queries=table.column("title").to_pylist(),
+            unit_N=np.arange(len(asked)),
+            product_ids=table.column("product_id").to_pylist(),
+            titles=classes,
+            grade_N=asked.target_N,
+            gain_N=np.ones(len(asked)),
+            slices={"products to learn from": [_many(n) for n in known]},
+            classes=self.rows.classes,
+            picture=self._picture(asked.row_N),
+            words=_WORDS,
+        )
+
+    def _picture(self, row_N: np.ndarray) -> Any:
+        """Place of a product in a part → its picture as an address that holds it."""
+        images = self.images
+
+        def shown(place: int) -> str | None:
+            row = int(row_N[place])
+            if images is None or images.places[row] is None:
+                return None
+            return "data:image/png;base64," + base64.b64encode(picture(images.take([row])[0])).decode()
+
+        return shown
+
+    # Costs
+
+    def costs(self, folders: Mapping[str, Sequence[Path]], timing: Timing) -> Costs:
+        """What so many products at once cost, from pixels and text to classes."""
+        return _answers.costs(self, folders, timing)
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """Pictures by row."""
+
+    images: Images
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        return self.images.take(rows)
+
+
+def _many(count: int) -> str:
+    return "up to 20" if count <= 20 else "21–100" if count <= 100 else "101–500" if count <= 500 else "more than 500"
+
+
+_NAMED = 20
+
+categorise = Categorise

@@ -17,6 +17,7 @@ from shopstill.evaluate.latency import Timing
 from shopstill.export.bundle import About
 from shopstill.models import families
 from shopstill.models.sequence import GRU4Rec, Labelling, SASRec, SequenceModel
+from shopstill.models.sequence.config import CodedItems
 from shopstill.tasks import TEACHER, Labels
 from shopstill.tasks import _places as places
 from shopstill.tasks.sequential import Sequential, SequentialCourse
@@ -195,3 +196,15 @@ def test_other_forms_are_refused(course: SequentialCourse, tmp_path: Path) -> No
     model = course.create(GRU4Rec(width=8), None, 0)
     with pytest.raises(ConfigError, match="bundles alone"):
         course.ship(model, tmp_path / "out", About(name="small"), "hf")
+
+
+@pytest.mark.parametrize("taught_by_it", [True, False])
+def test_a_table_of_codes_starts_near_the_teachers_items_and_a_twins_does_not(
+    course: SequentialCourse, taught: Labels, taught_by_it: bool
+) -> None:
+    teacher = taught.teacher / "members" / "0"
+    wanted = SASRec(width=16, heads=2, layers=1, table=CodedItems(books=8, rows=16))
+    made = course.create(wanted, teacher, 0, taught=taught_by_it).network.items.whole().detach()
+    theirs = families.load(teacher).network.items.whole().detach()
+    alike = torch.corrcoef(torch.stack([torch.pdist(made), torch.pdist(theirs)]))[0, 1]
+    assert (alike > 0.6) == taught_by_it

@@ -32,7 +32,7 @@ def train_student(
     """One student; or its twin, which learns from the truth alone, for as many rows."""
     course, recipe = flow.course, flow.recipe
     own = teacher.path / teachers.MEMBERS / "0"
-    model = course.create(wanted.model, own if own.exists() else None, recipe.seed)
+    model = course.create(wanted.model, own if own.exists() else None, recipe.seed, taught=part == "student")
     objective, training = Objective(wanted.objective), wanted.training
     examples = course.taught(model, objective, flow.labels(teacher, labels))
     if part == "twin":

@@ -62,8 +62,16 @@ class Course(ABC, Generic[M]):
     # Learning
 
     @abstractmethod
-    def create(self, wanted: Any, teacher: Path | None, seed: int) -> M:
-        """A model as configured, with its starting weights; ``teacher`` is a model folder of the teacher's."""
+    def create(self, wanted: Any, teacher: Path | None, seed: int, *, taught: bool = True) -> M:
+        """A model as configured, with its starting weights.
+
+        Args:
+            wanted: the configuration.
+            teacher: a model folder of the teacher's, for a configuration that starts from it.
+            seed: of the random weights.
+            taught: whether it may begin with what the teacher learnt where its configuration does not say so; a twin
+                may not.
+        """
 
     @abstractmethod
     def direct(self, model: M, objective: Objective) -> TrainingSet:

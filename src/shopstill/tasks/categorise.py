@@ -173,7 +173,7 @@ class CategoriseCourse(RowCourse[LabelModel, Products]):
 
     # Learning
 
-    def create(self, wanted: Any, teacher: Path | None, seed: int) -> LabelModel:
+    def create(self, wanted: Any, teacher: Path | None, seed: int, *, taught: bool = True) -> LabelModel:
         """A network for these classes and pictures, with its starting weights."""
         form = self._task.pictures
         size = (form.height, form.width) if form else None

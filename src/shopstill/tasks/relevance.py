@@ -98,7 +98,7 @@ class RelevanceCourse(Course[TextModel]):
 
     # Learning
 
-    def create(self, wanted: Any, teacher: Path | None, seed: int) -> TextModel:
+    def create(self, wanted: Any, teacher: Path | None, seed: int, *, taught: bool = True) -> TextModel:
         """A model of pairs; where it takes lexical features, with the catalogue's rarity of words."""
         model = build.create(wanted, teacher, seed)
         return replace(model, lexical=self.lexical()) if model.network.lexical else model

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import torch
 from pydantic import Field
 
 from shopstill.core.config import config, plain
@@ -43,7 +44,7 @@ from shopstill.export.bundle import About
 from shopstill.export.history import write_history_bundle
 from shopstill.models import families, sequence
 from shopstill.models.sequence import Labelling, Negatives, SequenceModel, SequenceNetwork, Steps
-from shopstill.tasks import _places, _requests
+from shopstill.tasks import _places, _requests, _starts
 from shopstill.tasks._course import Course, Form, Labels
 from shopstill.tasks._course import Part as PartName
 from shopstill.tasks._histories import asked, binned, unit_ids
@@ -151,14 +152,22 @@ class SequentialCourse(Course[SequenceModel]):
 
     # Learning
 
-    def create(self, wanted: Any, teacher: Path | None, seed: int) -> SequenceModel:
-        """A network with random weights; a table of codes starts near the teacher's vectors of items."""
+    def create(self, wanted: Any, teacher: Path | None, seed: int, *, taught: bool = True) -> SequenceModel:
+        """A network with random weights; a table of codes starts near vectors of items.
+
+        These are the teacher's, as far as its states tell them apart; or, for a twin, those of items that the same
+        shoppers took up.
+        """
         described = self._task.attributes and item_attributes(self._shop, self.histories, self._task.attributes)
         network = sequence.create(wanted, self.histories.items, seed, described or None)
-        if teacher is not None and wanted.table.kind == "codes":
-            held: SequenceModel = families.load(teacher)
-            sequence.start_items(network.items, held.network.items.whole(), seed)
+        if wanted.table.kind == "codes":
+            sequence.start_items(network.items, self._start(wanted.width, teacher if taught else None), seed)
         return SequenceModel(network=network, item_ids=self.histories.item_ids)
+
+    def _start(self, width: int, teacher: Path | None) -> torch.Tensor:
+        if teacher is None:
+            return _starts.of_shoppers(self.histories, self.parts, width)
+        return _starts.of_teacher(families.load(teacher), self.histories, self.parts)
 
     def direct(self, model: SequenceModel, objective: Objective) -> Steps:
         """Every event that may be learnt from, but for first ones, as what came next."""

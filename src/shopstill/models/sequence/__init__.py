@@ -13,7 +13,7 @@ from shopstill.models.sequence.labels import Labelling, chosen, label
 from shopstill.models.sequence.model import SequenceModel
 from shopstill.models.sequence.network import Config, SequenceNetwork
 from shopstill.models.sequence.recurrent import GRU4RecNetwork
-from shopstill.models.sequence.starts import start_items
+from shopstill.models.sequence.starts import start_items, weighed
 from shopstill.models.sequence.steps import Negatives, PlaceLabels, Steps
 from shopstill.models.sequence.transformers import BERT4RecNetwork, SASRecNetwork
 
@@ -36,6 +36,7 @@ __all__ = [
     "empty",
     "label",
     "start_items",
+    "weighed",
 ]
 
 

@@ -53,6 +53,28 @@ def start_items(items: Items, vectors_VE: Tensor, seed: int) -> None:
             raise ConfigError(f"table {type(table).__name__}: it holds nothing for an item alone; it starts at random")
 
 
+@torch.no_grad()
+def weighed(vectors_VE: Tensor, state_NE: Tensor) -> Tensor:
+    """Vectors of items whose distances are differences of logits: far apart where states tell them apart.
+
+    With C the covariance of the states, ``v ↦ v·C^½``: then ‖v_i − v_j‖² is the variance of logit_i − logit_j over
+    states, so that codes spend their few values on what changes an answer. Scaled back to the spread of the
+    vectors that were given.
+
+    Args:
+        vectors_VE: of the items.
+        state_NE: states that are compared with them, N ≥ 2.
+
+    >>> weighed(torch.eye(2), torch.tensor([[9.0, 1.0], [-9.0, 1.0]]))[:, 1].tolist()  # states never differ there
+    [0.0, 0.0]
+    """
+    covariance_EE = torch.cov(state_NE.T.double())
+    size_E, axis_EE = torch.linalg.eigh(covariance_EE)
+    root_EE = axis_EE * size_E.clamp(min=0).sqrt() @ axis_EE.T
+    found = vectors_VE.double() @ root_EE
+    return (found * (vectors_VE.std() / found.std().clamp(min=1e-12))).float()
+
+
 def _narrowed(vectors_VE: Tensor, width: int) -> Tensor:
     """[V, D] centred vectors; their principal components where they are wider, filled up with 0 where they are not."""
     centred = vectors_VE - vectors_VE.mean(0)

@@ -105,6 +105,13 @@ def test_what_was_asked_is_not_asked_again_and_what_is_stored_is_what_the_teache
     assert batch.teacher is not None
     assert torch.allclose(own, batch.teacher.logits, atol=2e-2), "kept in half precision"
     assert batch.target.eq(0).all(), "the true item is the first candidate"
+    held = batch.inputs["candidate_PC"][:, 1:]
+    before = [set(course.histories.history(s)[:u].tolist()) for s, u in _asked_of(course, 5)]
+    assert all(not seen & set(row.tolist()) for seen, row in zip(before, held, strict=True)), "what is seen is left out"
+
+
+def _asked_of(course: SequentialCourse, shoppers: int) -> list[tuple[int, int]]:
+    return [(s, u) for s in range(shoppers) for u in range(1, int(course.parts.trained_U[s]))]
 
 
 def test_a_student_learns_from_the_store_alone(course: SequentialCourse, taught: Labels, tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ class Asked:
         teacher: its fingerprint.
         store: the folder of all label stores.
         wanted: of how many items its logits are kept.
+        seen: whether items of a history are ranked as well.
         taps: features that are kept beside them, of its first network.
     """
 
@@ -53,6 +54,7 @@ class Asked:
     teacher: str
     store: Path
     wanted: Labelling
+    seen: bool = False
     taps: tuple[str, ...] = ()
 
     @property
@@ -177,8 +179,7 @@ def trained(histories: Histories, parts: Parts) -> np.ndarray:
 def _placed(score_BV: Tensor, histories: Histories, part: Part, seen: bool, shown: int) -> np.ndarray:
     own_B1 = torch.from_numpy(part.target_N.astype(np.int64) - 1)[:, None]
     if not seen:
-        row, item = _before(histories, part)
-        score_BV[torch.from_numpy(row), torch.from_numpy(item)] = -torch.inf
+        score_BV[tuple(map(torch.from_numpy, _before(histories, part)))] = -torch.inf
     truth_B1 = score_BV.gather(1, own_B1)
     above_B, same_B = (score_BV > truth_B1).sum(1), (score_BV == truth_B1).sum(1) - 1
     out = truth_B1 == -torch.inf
@@ -217,6 +218,8 @@ def _pieces(rows: np.ndarray, asked: Asked) -> list[np.ndarray]:
 def _answer(asked: Asked, histories: Histories, part: Part, keys: Keys) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Logits [B, 1 + C] of the true item and of those that are kept, and which these are."""
     score_BV = by_networks(asked.networks, histories)(part)
+    if not asked.seen:
+        score_BV[tuple(map(torch.from_numpy, _before(histories, part)))] = -torch.inf
     # What is drawn depends on what is asked, not on when.
     draw = torch.Generator().manual_seed(int(keys[0, 0] >> np.uint64(1)))
     item_BC, logit_BC, own_B = chosen(score_BV, torch.from_numpy(part.target_N.astype(np.int64)), *asked.kept, draw)
@@ -228,7 +231,7 @@ def _answer(asked: Asked, histories: Histories, part: Part, keys: Keys) -> tuple
 def _store(asked: Asked, histories: Histories) -> LabelStore:
     """The store of this teacher over these items, read so far back, so many of which are kept."""
     best, drawn = asked.kept
-    preparation = fingerprint([histories.item_ids.to_pylist(), asked.most, best, drawn])
+    preparation = fingerprint([histories.item_ids.to_pylist(), asked.most, best, drawn, asked.seen])
     widths = dict.fromkeys(asked.taps, asked.networks[0].config.width)
     features = {_ITEMS: best + drawn, **widths}
     return LabelStore(

@@ -217,6 +217,7 @@ class SequentialCourse(Course[SequenceModel]):
             teacher=teachers.fingerprint_of(labels.teacher),
             store=labels.store,
             wanted=self._task.labels,
+            seen=self._task.seen,
             taps=taps,
         )
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 from tests.models.sequence.conftest import FAMILIES, ITEMS, LENGTHS, TABLES, Make
+from tests.models.sequence.labelling import label
 
 from shopstill.data.histories import Histories, leave_one_out
-from shopstill.models.sequence import HistoryFeed, Labelling, Negatives, Steps, label
+from shopstill.models.sequence import HistoryFeed, Labelling, Negatives, Steps
 from shopstill.models.sequence.items import ABSENT
 from shopstill.train.fit import fit
 from shopstill.train.objective import Objective
@@ -100,7 +101,7 @@ def test_masks_stand_where_the_true_items_were_and_depend_on_the_seed(make: Make
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_labels_hold_the_teachers_best_and_its_logits(make: Make, histories: Histories, family: str) -> None:
     teacher = make(FAMILIES[family])
-    labels = label([teacher], histories, ALL, Labelling(best=5, drawn=7, seen=True), seed=0)
+    labels = label([teacher], histories, ALL, Labelling(best=5, drawn=7), seed=0, seen=True)
     item, logit = np.asarray(labels.item_LC), np.asarray(labels.logit_LC)
     for event in np.flatnonzero(labels.row_E >= 0):
         shopper = np.searchsorted(histories.start_U, event, side="right") - 1
@@ -118,8 +119,8 @@ def test_labels_hold_the_teachers_best_and_its_logits(make: Make, histories: His
 
 def test_items_of_the_history_are_not_labelled(make: Make, histories: Histories) -> None:
     teacher = make(FAMILIES["sasrec"])
-    wanted, all_of_them = Labelling(best=ITEMS), Labelling(best=ITEMS, seen=True)
-    labels, whole = (label([teacher], histories, ALL, each, seed=0) for each in (wanted, all_of_them))
+    wanted = Labelling(best=ITEMS)
+    labels, whole = (label([teacher], histories, ALL, wanted, seed=0, seen=seen) for seen in (False, True))
     for event in np.flatnonzero(labels.row_E >= 0):
         shopper = np.searchsorted(histories.start_U, event, side="right") - 1
         begin = max(histories.start_U[shopper], histories.start_U[shopper + 1] - 11)
@@ -136,7 +137,7 @@ def test_items_of_the_history_are_not_labelled(make: Make, histories: Histories)
 
 def test_with_labels_of_all_items_soft_targets_are_exact(make: Make, histories: Histories) -> None:
     teacher, student = make(FAMILIES["sasrec"]), make(FAMILIES["gru4rec"])
-    labels = label([teacher], histories, ALL, Labelling(best=ITEMS, seen=True), seed=0)
+    labels = label([teacher], histories, ALL, Labelling(best=ITEMS), seed=0, seen=True)
     batch = everything(Steps(student, histories, ALL, labels=labels))
     assert batch.teacher is not None
     plain = everything(Steps(student, histories, ALL)).inputs
@@ -150,7 +151,7 @@ def test_with_labels_of_all_items_soft_targets_are_exact(make: Make, histories: 
 
 def test_the_true_item_stands_once_among_the_candidates(make: Make, histories: Histories) -> None:
     teacher = make(FAMILIES["sasrec"])
-    labels = label([teacher], histories, ALL, Labelling(best=10, drawn=8, seen=True), seed=0)
+    labels = label([teacher], histories, ALL, Labelling(best=10, drawn=8), seed=0, seen=True)
     batch = everything(Steps(teacher, histories, ALL, labels=labels))
     assert batch.teacher is not None
     item = batch.inputs["candidate_PC"]
@@ -164,7 +165,7 @@ def test_the_true_item_stands_once_among_the_candidates(make: Make, histories: H
 def test_labels_of_several_teachers_are_their_mean(make: Make, histories: Histories) -> None:
     one, two = make(FAMILIES["sasrec"]), make(FAMILIES["bert4rec"])
     both, first, second = (
-        label(teachers, histories, ALL, Labelling(best=ITEMS, seen=True), seed=0)
+        label(teachers, histories, ALL, Labelling(best=ITEMS), seed=0, seen=True)
         for teachers in ([one, two], [one], [two])
     )
 
@@ -190,7 +191,7 @@ def test_ten_steps_with_a_teacher_improve(
     make: Make, histories: Histories, tmp_path: Path, family: str, terms: list[Term]
 ) -> None:
     teacher, student = make(type(FAMILIES["sasrec"])(width=12, max_items=10)), make(FAMILIES[family])
-    labels = label([teacher], histories, ALL, Labelling(best=5, drawn=7, hidden=True), seed=0)
+    labels = label([teacher], histories, ALL, Labelling(best=5, drawn=7), seed=0, hidden=True)
     steps = Steps(student, histories, ALL, labels=labels)
     objective = Objective(terms)
     assert after(student, steps, objective, tmp_path) < 0

@@ -9,7 +9,7 @@ from shopstill.models.sequence.config import BERT4Rec, GRU4Rec, ItemMean, SASRec
 from shopstill.models.sequence.feed import HistoryFeed
 from shopstill.models.sequence.item_mean import ItemMeanNetwork
 from shopstill.models.sequence.items import sizes_of
-from shopstill.models.sequence.labels import Labelling, chosen, label
+from shopstill.models.sequence.labels import Labelling, chosen
 from shopstill.models.sequence.model import SequenceModel
 from shopstill.models.sequence.network import Config, SequenceNetwork
 from shopstill.models.sequence.recurrent import GRU4RecNetwork
@@ -34,7 +34,6 @@ __all__ = [
     "chosen",
     "create",
     "empty",
-    "label",
     "start_items",
     "weighed",
 ]

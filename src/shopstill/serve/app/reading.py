@@ -115,7 +115,7 @@ def parse(raw: bytes, form: type[T], line: int | None = None) -> T:
         Refusal: it is not JSON, or not of this form.
     """
     try:
-        found: T = adapter(form).validate_json(raw)
+        found: T = adapter(form).validate_json(raw, strict=True)  # no number is true, and none a text
     except ValidationError as cause:
         raise invalid(cause, () if line is None else (line,)) from None
     if b"\\u0000" in raw:

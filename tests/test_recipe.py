@@ -14,7 +14,7 @@ import yaml
 from shopstill.core.config import build, plain
 from shopstill.core.errors import ConfigError, DataError
 from shopstill.models.families import starts
-from shopstill.models.pretrained import PACKAGED
+from shopstill.models.pretrained import IMAGES, PACKAGED
 from shopstill.recipe import Recipe, ScoresTeacher, read, recipe_schema
 from shopstill.recipe.check import check
 from shopstill.recipe.parts import members
@@ -44,7 +44,7 @@ def test_every_recipe_is_read_and_without_fault(path: Path, monkeypatch: pytest.
     models = [student.model for student in made.students.values()]
     models += [member.model for member in members(made.teacher).values()]
     for start in {start for model in models for start in starts(model)}:
-        assert start in {None, "teacher", *PACKAGED}, "a recipe that is shipped runs offline"
+        assert start in {None, "teacher", *PACKAGED, *IMAGES}, "a recipe that is shipped runs offline"
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -178,6 +178,21 @@ def test_a_student_may_not_take_the_name_of_another_model(tiny_recipe: Values, n
     student = tiny_recipe(Path("runs"))["students"]["fast"]
     with pytest.raises(ConfigError, match=f"students.{name}: the name '{name}'"):
         check(_made(tiny_recipe, students={name: student}))
+
+
+@pytest.mark.parametrize("name", ["teacher", "fast"])
+def test_a_baseline_may_not_take_the_name_of_another_model(tiny_recipe: Values, name: str) -> None:
+    model = tiny_recipe(Path("runs"))["students"]["fast"]["model"]
+    baseline = {"model": model, "objective": [{"loss": "bce"}]}
+    with pytest.raises(ConfigError, match=f"baselines.{name}: the name '{name}'"):
+        check(_made(tiny_recipe, baselines={name: baseline}))
+
+
+def test_a_baseline_has_no_teacher(tiny_recipe: Values) -> None:
+    model = tiny_recipe(Path("runs"))["students"]["fast"]["model"]
+    baseline = {"model": model, "objective": [{"loss": "soft_bce"}]}
+    with pytest.raises(ConfigError, match=r"baselines.alone.objective: soft_bce compares with a teacher, but"):
+        check(_made(tiny_recipe, baselines={"alone": baseline}))
 
 
 def test_scores_made_elsewhere_must_be_there_and_have_no_weights(tiny_recipe: Values, tmp_path: Path) -> None:

@@ -110,6 +110,19 @@ def test_a_new_student_is_made_beside_the_others(
     assert made_anew(values, "distil") == ["student/other", "twin/other"]
 
 
+def test_a_baseline_of_the_recipe_is_trained_on_the_truth_and_judged_beside_the_others(
+    runs: Path, tiny_recipe: Values, made_anew: MadeAnew
+) -> None:
+    fast = tiny_recipe(runs)["students"]["fast"]
+    wanted = {"model": fast["model"], "objective": [{"loss": "bce"}], "training": fast["training"]}
+    values = tiny_recipe(runs, baselines={"alone": wanted})
+    assert made_anew(values, "evaluate") == ["baseline/alone", "evaluate"]
+    found = load_evaluation(runs / "tiny" / "evaluate")
+    assert found.roles["alone"].kind == "baseline"
+    asked = {(c.question, c.first, c.second) for c in found.comparisons}
+    assert {("teacher-baseline", "teacher", "alone"), ("student-baseline", "fast", "alone")} <= asked
+
+
 def test_a_changed_teacher_makes_all_that_follows_anew(
     runs: Path, tiny_recipe: Values, made_anew: MadeAnew, caplog: pytest.LogCaptureFixture
 ) -> None:

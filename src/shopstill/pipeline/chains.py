@@ -22,6 +22,7 @@ from shopstill.models import families
 from shopstill.pipeline.bundles import Made, bundled, kept
 from shopstill.pipeline.flow import MODEL, Run
 from shopstill.recipe import Chain
+from shopstill.recipe.parts import imitation
 from shopstill.tasks import TEACHER
 from shopstill.teach import teacher as teachers
 from shopstill.train.batches import TrainingSet
@@ -168,7 +169,7 @@ class _Try:
         origin = self.chain.of
         while origin in recipe.compress:
             origin = recipe.compress[origin].of
-        return recipe.students[origin].objective if origin in recipe.students else (Term(loss="soft_bce"),)
+        return recipe.students[origin].objective if origin in recipe.students else imitation(recipe.task)
 
     def _calibration(self, folder: Path) -> Calibration:
         flow, ground, objective = self.ground.flow, self.ground, Objective(self._objective)

@@ -9,6 +9,7 @@ from typing import Any
 from shopstill.core.artifact import Artifact
 from shopstill.pipeline.flow import Part, Run
 from shopstill.recipe import Student, Trained
+from shopstill.recipe.parts import twin_of
 from shopstill.teach import teacher as teachers
 from shopstill.train.fit import fit
 from shopstill.train.objective import Objective
@@ -36,7 +37,7 @@ def train_student(
     objective, training = Objective(wanted.objective), wanted.training
     examples = course.taught(model, objective, flow.labels(teacher, labels))
     if part == "twin":
-        objective, taught = Objective(wanted.twin), len(examples.group_N)
+        objective, taught = Objective(twin_of(wanted, recipe.task)), len(examples.group_N)
         examples = course.direct(model, objective)
         training = replace(training, epochs=max(1, round(training.epochs * taught / len(examples.group_N))))
     judge = course.validation(model, recipe.judging)

@@ -116,6 +116,21 @@ def distil(flow: Run, name: str, shop: Artifact, teacher: Artifact, labels: Arti
     return student, flow.stages.make(f"twin/{name}", config, parents, make("twin"))
 
 
+def baseline(flow: Run, name: str, shop: Artifact) -> Artifact:
+    """A model trained on the truth alone, to be judged beside the others."""
+    recipe = flow.recipe
+    wanted = recipe.baselines[name]
+    config = {"baseline": plain(wanted), "seed": recipe.seed, "task": plain(recipe.task)}
+
+    def make(draft: Draft) -> None:
+        work = flow.stages.work(f"baseline/{name}", config, {"prepare": shop})
+        model, history = train_teacher(flow, wanted, work, recipe.seed)
+        families.save(model, draft.folder / MODEL)
+        draft.measurements.update(history)
+
+    return flow.stages.make(f"baseline/{name}", config, {"prepare": shop}, make)
+
+
 def evaluate(
     flow: Run, shop: Artifact, teacher: Artifact, students: Mapping[str, tuple[Artifact, Artifact]]
 ) -> Artifact:
@@ -125,9 +140,13 @@ def evaluate(
     parents: dict[str, Artifact | str] = {"prepare": shop, "teach": teacher}
     for name, (student, twin) in students.items():
         parents |= {f"student/{name}": student, f"twin/{name}": twin}
+    baselines = {name: baseline(flow, name, shop) for name in recipe.baselines}
+    parents |= {f"baseline/{name}": made for name, made in baselines.items()}
 
     def make(draft: Draft) -> None:
         lineup = Lineup(flow.course, flow.labels(teacher, teacher))
+        for name, made in baselines.items():
+            lineup.add(name, families.load(made.path / MODEL), "baseline")
         for name, (student, twin) in students.items():
             lineup.add(name, families.load(student.path / MODEL), "student")
             lineup.add(f"{name} (direct)", families.load(twin.path / MODEL), f"twin of {name}")

@@ -57,7 +57,11 @@ __all__ = [
 
 @config
 class Recipe:
-    """A whole run."""
+    """A whole run.
+
+    ``baselines`` are models trained on the truth alone, beside which teacher and students are judged: such as networks
+    as large as the teacher that read a part of what it reads.
+    """
 
     name: str = Field(pattern=NAME)
     seed: int = Field(default=0, ge=0)
@@ -69,6 +73,7 @@ class Recipe:
     teacher: Teacher = Field(default_factory=CrossTeacher)
     mine: Mine = Field(default_factory=Mine)
     students: dict[Annotated[str, Field(pattern=NAME)], Student] = Field(min_length=1)
+    baselines: dict[Annotated[str, Field(pattern=NAME)], ModelTeacher] = Field(default_factory=dict)
     compress: dict[Annotated[str, Field(pattern=NAME)], Chain] = Field(default_factory=dict)
     judging: Judging = Field(default_factory=Judging)
     timing: Timing | None = Field(default_factory=Timing)

@@ -12,7 +12,7 @@ from shopstill.losses import LOSSES, check_options
 from shopstill.models.cross import Cross
 from shopstill.models.families import starts
 from shopstill.recipe import Recipe
-from shopstill.recipe.parts import ScoresTeacher, Trained, members
+from shopstill.recipe.parts import ScoresTeacher, Trained, members, twin_of
 from shopstill.tasks import BASELINES, TEACHER, Task
 from shopstill.types import Term
 
@@ -36,13 +36,18 @@ def check(recipe: Recipe) -> None:
         recipe.shop.options.sources()
 
 
+def _untaught(recipe: Recipe) -> dict[str, Trained]:
+    """The models that no teacher teaches, by their place in the recipe."""
+    return members(recipe.teacher) | {f"baselines.{name}": wanted for name, wanted in recipe.baselines.items()}
+
+
 def _objectives(recipe: Recipe) -> Iterator[tuple[str, tuple[Term, ...], bool]]:
     """Every objective: its place, its terms, and whether a teacher's labels are there."""
-    for place, member in members(recipe.teacher).items():
+    for place, member in _untaught(recipe).items():
         yield f"{place}.objective", member.objective, False
     for name, student in recipe.students.items():
         yield f"students.{name}.objective", student.objective, True
-        yield f"students.{name}.twin", student.twin, False
+        yield f"students.{name}.twin", twin_of(student, recipe.task), False
     for name, chain in recipe.compress.items():
         yield f"compress.{name}.objective", chain.objective or (), True
 
@@ -67,14 +72,17 @@ def _term_faults(terms: tuple[Term, ...], taught: bool, task: Task) -> Iterator[
 
 
 def _name_faults(recipe: Recipe) -> Iterator[str]:
-    for name in {TEACHER, *BASELINES, RANDOM} & recipe.students.keys():
+    taken = {TEACHER, *BASELINES, RANDOM}
+    for name in sorted(taken & recipe.students.keys()):
         yield f"students.{name}: the name {name!r} stands for another model in the report; give the student another"
+    for name in sorted((taken | recipe.students.keys()) & recipe.baselines.keys()):
+        yield f"baselines.{name}: the name {name!r} stands for another model in the report; give the baseline another"
 
 
 def _task_faults(recipe: Recipe) -> Iterator[str]:
     """Models that the task cannot train, and scores made elsewhere for a task that has none."""
     task = recipe.task
-    models = {f"{place}.model": member.model for place, member in members(recipe.teacher).items()}
+    models = {f"{place}.model": member.model for place, member in _untaught(recipe).items()}
     models |= {f"students.{name}.model": student.model for name, student in recipe.students.items()}
     for place, model in models.items():
         if model.kind not in task.models:
@@ -84,10 +92,10 @@ def _task_faults(recipe: Recipe) -> Iterator[str]:
 
 
 def _model_faults(recipe: Recipe) -> Iterator[str]:
-    untaught = {f"{place}.model": member.model for place, member in members(recipe.teacher).items()}
+    untaught = {f"{place}.model": member.model for place, member in _untaught(recipe).items()}
     models = {f"students.{name}.model": student.model for name, student in recipe.students.items()}
     for place, model in [*untaught.items(), *models.items()]:
-        if "teacher" in starts(model) and (place in untaught or not untaught):
+        if "teacher" in starts(model) and (place in untaught or not members(recipe.teacher)):
             yield f"{place}: start 'teacher', but there is no teacher with weights here; name a pretrained start"
         if isinstance(model, Cross) and model.outputs > 1:
             yield f"{place}.outputs: {model.outputs}, but relevance is one number; leave it out"

@@ -114,12 +114,25 @@ def members(teacher: Teacher) -> dict[str, Trained]:
 
 @config
 class Student:
-    """A student: its network, what it learns from the teacher, and what its twin learns from the truth alone."""
+    """A student: its network, what it learns from the teacher, and what its twin learns from the truth alone.
+
+    The twin's is ``bce`` where null, or ``cross_entropy`` for a task of classes.
+    """
 
     model: AnyModel
     objective: tuple[Term, ...] = Field(min_length=1)
-    twin: tuple[Term, ...] = Field(default=(Term(loss="bce"),), min_length=1)
+    twin: tuple[Term, ...] | None = Field(default=None, min_length=1)
     training: Training = Field(default_factory=Training)
+
+
+def twin_of(student: Student, task: Task) -> tuple[Term, ...]:
+    """What a student's twin learns from."""
+    return student.twin or (Term(loss="bce" if task.takes == "scores" else "cross_entropy"),)
+
+
+def imitation(task: Task) -> tuple[Term, ...]:
+    """What a smaller teacher learns from the one it was."""
+    return (Term(loss="soft_bce" if task.takes == "scores" else "soft"),)
 
 
 def _read_pass(value: Any) -> Pass:

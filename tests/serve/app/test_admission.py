@@ -58,8 +58,8 @@ def test_more_than_it_holds_is_refused_at_once_and_the_rest_keeps_its_latency() 
     assert after[1] < 5 * SLOW_S
 
 
-def lane(workers: int = 1, wait_s: float = 1.0, limit_s: float | None = None) -> Lane:
-    return Lane("test", workers, wait_s, limit_s)
+def lane(workers: int = 1, wait_s: float = 1.0, limit_s: float | None = None, **options: Any) -> Lane:
+    return Lane("test", workers, wait_s, limit_s, **options)
 
 
 async def start(made: Lane, work: Callable[[], object], **options: Any) -> asyncio.Task[object]:
@@ -140,6 +140,25 @@ def test_a_stall_is_waited_out_where_no_more_is_asked_for_than_can_be_done() -> 
         assert made.waiting > 10
         await asyncio.gather(stall, *tasks)
         made.close()
+
+    asyncio.run(load())
+
+
+@pytest.mark.parametrize("loading", [True, False])
+def test_while_a_model_is_loaded_searches_wait_rather_than_be_refused(loading: bool) -> None:
+    async def load() -> None:
+        models, done = lane(), threading.Event()
+        made = lane(wait_s=0.1, stalled_by=models)
+        await taught(made, 0.02)
+        stall = await start(models, done.wait) if loading else None
+        # Half a second of work at once, where a tenth may wait.
+        tasks = [await start(made, partial(time.sleep, 0.02)) for _ in range(25)]
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        refused = sum(isinstance(outcome, Refusal) for outcome in outcomes)
+        assert refused == 0 if loading else refused > 5
+        done.set()
+        if stall is not None:
+            await stall
 
     asyncio.run(load())
 

@@ -38,6 +38,7 @@ _STANDING_S = 0.005  # what may wait though the meter is over; CoDel's target
 _HOPE = 4
 _BEYOND = 1.25
 _MOST_WAITING = 10_000
+_STALLED = 10
 
 Gone = Callable[[], Awaitable[bool]]
 
@@ -74,11 +75,22 @@ class Lane:
         wait_s: the longest wait that is expected of anyone.
         limit_s: when work that still runs is given up on; None for never.
         nice: by how much the threads stand back behind others for a core, where the system knows this of a thread.
+        stalled_by: a lane whose rare work slows this one down, such as the loading of a model: while it runs, a wait
+            ten times as long is expected of all, rather than that any of them is refused.
     """
 
-    def __init__(self, name: str, workers: int, wait_s: float, limit_s: float | None = None, *, nice: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        workers: int,
+        wait_s: float,
+        limit_s: float | None = None,
+        *,
+        nice: int = 0,
+        stalled_by: Lane | None = None,
+    ) -> None:
         self.name, self.workers = name, workers
-        self._wait_s, self._limit_s, self._nice = wait_s, limit_s, nice
+        self._patience_s, self._limit_s, self._nice, self._stalled_by = wait_s, limit_s, nice, stalled_by
         self._threads: list[threading.Thread] = []
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._running = 0
@@ -97,6 +109,12 @@ class Lane:
     def waiting(self) -> int:
         """Requests that wait for a thread."""
         return len(self._waiting)
+
+    @property
+    def _wait_s(self) -> float:
+        """The longest wait that is expected of anyone now."""
+        stalled = self._stalled_by is not None and self._stalled_by.running
+        return self._patience_s * (_STALLED if stalled else 1)
 
     def expected_wait(self) -> float:
         """Seconds that a request which came now would wait, had nothing stalled."""

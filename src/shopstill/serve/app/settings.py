@@ -28,6 +28,7 @@ class Settings:
         workers: searches that run at once; 0 for one a core.
         heavy_workers: rerank, embed, why and compare that run at once, apart from searches.
         queue_ms: longest wait for a worker in a burst; where more is asked for than that, next to nobody may wait.
+            Ten times as long while a model is loaded.
         change_queue_s: the same for changes to products and models, one of which runs at a time.
         timeout_s: when a search that still runs is given up on.
         rate: requests a second for each key or client; 0 for no limit.

@@ -47,11 +47,11 @@ class State:
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self.engine, self.settings = engine, settings
         wait, limit, patient = settings.queue_ms / 1000, settings.timeout_s, settings.change_queue_s
-        self.searches = Lane("search", settings.workers or cores(), wait, limit)
-        self.heavy = Lane("heavy", settings.heavy_workers, max(wait, 1.0), limit)
         # A change that has begun is waited for, however long it takes: else nobody knows whether it was made.
-        self.products = Lane("products", 1, patient, nice=_NICE)
         self.models = Lane("models", 1, patient, nice=_NICE)
+        self.searches = Lane("search", settings.workers or cores(), wait, limit, stalled_by=self.models)
+        self.heavy = Lane("heavy", settings.heavy_workers, max(wait, 1.0), limit)
+        self.products = Lane("products", 1, patient, nice=_NICE)
         self.facts = Lane("facts", 1, 5.0, limit)
         self.lanes = (self.searches, self.heavy, self.products, self.models, self.facts)
         self.keys, self.recent = Keys(settings.keys), Recent()

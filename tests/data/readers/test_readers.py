@@ -200,6 +200,14 @@ def test_columns_needs_a_table_and_a_known_format(raw: Path) -> None:
         list(build(Columns, {"products": file}).read())
 
 
+def test_the_format_of_a_zip_is_that_of_what_it_holds(raw: Path) -> None:
+    with zipfile.ZipFile(raw / "reviews.zip", "w") as archive:
+        archive.writestr("reviews.csv", "cat,review\n书籍,好书\n")
+    file = {"path": raw / "reviews.zip", "columns": {"title": "review", "category": "cat"}}
+    (chunk,) = build(Columns, {"products": file}).read()
+    assert chunk.data["title"].to_pylist() == ["好书"]
+
+
 @pytest.mark.parametrize("encoding", ["gb18030", "latin-1"])
 def test_a_file_in_another_encoding_stops_with_a_hint(raw: Path, encoding: str) -> None:
     text = "红色马克杯" if encoding == "gb18030" else "café crème"

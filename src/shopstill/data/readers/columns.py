@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator, Mapping
 from functools import partial
 from math import inf
@@ -190,10 +191,14 @@ def _objects(table: str, file: TableFile, source: Source) -> Iterator[Raw]:
 def _format(file: TableFile) -> str:
     if file.format != "auto":
         return file.format
-    name = file.path.name.lower().removesuffix(".gz").removesuffix(".zip")
-    for kind, suffixes in _SUFFIXES.items():
-        if name.endswith(suffixes):
-            return kind
+    names = [file.path.name.lower().removesuffix(".gz").removesuffix(".zip")]
+    if zipfile.is_zipfile(file.path):
+        with zipfile.ZipFile(file.path) as archive:
+            names += map(str.lower, archive.namelist())
+    for name in names:
+        for kind, suffixes in _SUFFIXES.items():
+            if name.endswith(suffixes):
+                return kind
     raise DataError(f"{file.path}: its name says nothing about its format; set format: csv, tsv, json or parquet")
 
 

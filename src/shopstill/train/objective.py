@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from shopstill.core.errors import ConfigError, nearest
@@ -61,14 +62,14 @@ class Objective(nn.Module):
             batch: target, groups and the teacher's signals.
             done: share of the training that lies behind.
         """
-        total = student.logits.sum() * 0.0
+        weighted: list[Tensor] = []
         parts: dict[str, float] = {}
         for term, spec, loss in zip(self.terms, self._specs, self._losses, strict=True):
             value = loss(*self._arguments(term, spec, student, batch), **self._keywords(spec, batch), **term.options)
-            total = total + term.factor(done) * value
+            weighted.append(term.factor(done) * value)
             name = f"{term.loss} of {term.tap}" if term.tap else term.loss
             parts[name] = parts.get(name, 0.0) + float(value.detach())
-        return total, parts
+        return torch.stack(weighted).sum(), parts
 
     def _arguments(self, term: Term, spec: LossSpec, student: Signals, batch: Batch) -> list[Tensor]:
         if spec.against == "teacher" and batch.teacher is None:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shopstill.serve.bundle.history import HistoryBundle
-    from shopstill.serve.bundle.load import Bundle
+    from shopstill.serve.bundle.load import AnyBundle
 
 __version__ = "0.1.0"
 
 
-def load_bundle(path: str | Path, threads: int = 1) -> Bundle | HistoryBundle:
-    """A bundle that ``shopstill export`` wrote, verified and ready to score; see ``shopstill.serve.bundle.load``."""
+def load_bundle(path: str | Path, threads: int = 1) -> AnyBundle:
+    """A bundle that ``shopstill export`` wrote, verified and ready to answer; see ``shopstill.serve.bundle.load``."""
     from shopstill.serve.bundle import load
 
     return load.load_bundle(path, threads)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from shopstill.serve.bundle.manifest import HISTORIES
+from shopstill.serve.bundle.manifest import HISTORIES, LABELS
 
 _KINDS = {
     "cross": "a cross-encoder: it reads query and product together",
@@ -17,6 +17,13 @@ _KINDS = {
     "bert4rec": "a transformer that reads a shopper's history both ways and says which item comes next",
     "gru4rec": "a recurrent network that reads a shopper's history and says which item comes next",
     "item_mean": "vectors of items: the weighted mean of a shopper's history says which item comes next",
+    "resnet": "a residual network that looks at a product's picture and says which class it is of",
+    "mobilenet": "a network of inverted residuals that looks at a product's picture and says which class it is of",
+    "efficientnet_lite": "an EfficientNet-Lite that looks at a product's picture and says which class it is of",
+    "small_cnn": "a few convolutions that look at a product's picture and say which class it is of",
+    "bag": "the mean of the vectors of a text's words and runs of letters, which says which class a product is of",
+    "text_encoder": "a transformer that reads a product's text and says which class it is of",
+    "both": "two networks that look at a product's picture and read its text, joined to say which class it is of",
 }
 
 _WITHOUT = """\
@@ -51,17 +58,38 @@ Items of a history that it does not know are passed over. All items are scanned 
 are then scored exactly.
 """
 
+_USE_LABEL = """\
+## Use
+
+```python
+import shopstill
+
+bundle = shopstill.load_bundle("path/to/this/folder")
+{call}   # of each product (class, probability), the likeliest first
+```
+
+It knows {classes:,} classes, which `classes.json` names in the order of the logits.{pictures}
+"""
+
+_PIXELS = """ Its graph takes pixels of red, green and blue
+from 0 to 255, {height} high and {width} wide: pictures turned as the camera was held, on white, and {fit}. What scales
+pixels further is in the graph. Reading files needs Pillow (`pip install 'shopstill[vision]'`); ready pixels do not."""
+
+_FITS = {
+    "letterbox": "made smaller with their proportions kept, between bars of white",
+    "squash": "made smaller to fill the whole",
+}
+
 
 def card(stated: Mapping[str, Any], folder: Path) -> str:
     """The card of a bundle whose files, but for the card and the manifest, lie in ``folder``."""
     size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     company = "is the same in any company" if stated["batch_invariant"] else "may change with the batch it is in"
-    history = stated["kind"] in HISTORIES
-    if history:
-        use = _USE_HISTORY.format(items=stated["graphs"]["scan"]["outputs"]["score"]["shape"][1])
-    else:
-        use = _USE.format(folder="path/to/this/folder")
-    held = _parity_history if history else _parity
+    use, held = _use(stated), _parity
+    if stated["kind"] in HISTORIES:
+        held = _parity_history
+    elif stated["kind"] in LABELS:
+        held = _parity_label
     lines = [
         f"# {stated['name']}",
         "",
@@ -80,6 +108,23 @@ def card(stated: Mapping[str, Any], folder: Path) -> str:
         *_part("Made from", stated["fingerprints"]),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _use(stated: Mapping[str, Any]) -> str:
+    """How such a model is asked, as a program."""
+    if stated["kind"] in HISTORIES:
+        return _USE_HISTORY.format(items=stated["graphs"]["scan"]["outputs"]["score"]["shape"][1])
+    if stated["kind"] not in LABELS:
+        return _USE.format(folder="path/to/this/folder")
+    form, given = stated["pictures"], []
+    if stated["reading"]:
+        given.append('["Steel mug, red, 12 oz"]')
+    if form:
+        given.append('pixels=bundle.pixels(["mug.jpg"])')
+    pixels = _PIXELS.format(**{**form, "fit": _FITS[form["fit"]]}) if form else ""
+    return _USE_LABEL.format(
+        call=f"bundle.best({', '.join(given)}, limit=3)", classes=stated["outputs"], pictures=pixels
+    )
 
 
 def _table(graphs: Mapping[str, Any]) -> list[str]:
@@ -112,6 +157,17 @@ def _parity_history(found: Mapping[str, Any], tolerance: float) -> list[str]:
         "",
         f"On {rows}, scores differ by {found['difference']:.1e} at most; {tolerance:.0e} is allowed.",
         f"Of the model's best ten items, {found['recall']:.2%} are recommended: the scan in int8 loses no more.",
+        "",
+    ]
+
+
+def _parity_label(found: Mapping[str, Any], tolerance: float) -> list[str]:
+    rows = f"{found['rows']:,} real products and {found['hostile']:,} that are hard to read"
+    return [
+        "## The same classes as the model that was judged",
+        "",
+        f"On {rows}, logits differ by {found['difference']:.1e} at most; {tolerance:.0e} is allowed.",
+        f"{found['agreement']:.2%} of the real ones are put into the same class.",
         "",
     ]
 

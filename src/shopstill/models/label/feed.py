@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from shopstill.core.errors import ConfigError
-from shopstill.data.grams import grams
+from shopstill.data.reading import Reading, read_texts
 from shopstill.data.tokens import Ragged, TextTokenizer
 from shopstill.models.label.config import Bag, TextEncoder
 
@@ -110,32 +110,30 @@ class LabelFeed:
         return found
 
 
+def reading_of(config: Bag | TextEncoder) -> Reading:
+    """How a network of that configuration reads texts.
+
+    >>> reading_of(TextEncoder(max_tokens=12))
+    Reading(tokens=12, marked=True, buckets=0, shortest=1, longest=1, letters=0)
+    """
+    if isinstance(config, TextEncoder):
+        return Reading(tokens=config.max_tokens, marked=True)
+    tokens = config.max_tokens if config.tokens else 0
+    if not config.buckets:
+        return Reading(tokens=tokens)
+    return Reading(
+        tokens=tokens,
+        buckets=config.buckets,
+        shortest=config.shortest,
+        longest=config.longest,
+        letters=config.max_letters,
+    )
+
+
 def ids_of(texts: Sequence[str], tokenizer: TextTokenizer | None, config: Bag | TextEncoder) -> Ragged:
     """The ids of texts, as a network of that configuration reads them: tokens, then runs of letters.
 
     Raises:
         ConfigError: it reads tokens, and there is no tokenizer.
     """
-    if isinstance(config, Bag) and not config.tokens:
-        return _grams(texts, config)
-    if tokenizer is None:
-        raise ConfigError(f"{config.kind}: it reads tokens, and has no tokenizer; load the model from its folder")
-    tokens = tokenizer.encode(texts)
-    every = np.arange(len(texts))
-    if isinstance(config, TextEncoder):
-        return tokenizer.singles(tokens, every, config.max_tokens)
-    tokens = tokens.take(every, config.max_tokens)
-    return _joined(tokens, _grams(texts, config), tokenizer.vocab) if config.buckets else tokens
-
-
-def _grams(texts: Sequence[str], config: Bag) -> Ragged:
-    return grams(texts, config.buckets, (config.shortest, config.longest), config.max_letters)
-
-
-def _joined(one: Ragged, other: Ragged, shift: int) -> Ragged:
-    """The rows of two side by side; the ids of the second count from ``shift``."""
-    owner_S = np.concatenate([np.repeat(np.arange(len(part)), part.length_N) for part in (one, other)])
-    ids_S = np.concatenate([one.ids_S, other.ids_S + np.int32(shift)])
-    length_N = one.length_N + other.length_N
-    start_N = np.cumsum(length_N, dtype=np.int64) - length_N
-    return Ragged(ids_S=ids_S[np.argsort(owner_S, kind="stable")], start_N=start_N, length_N=length_N)
+    return read_texts(texts, tokenizer, reading_of(config))

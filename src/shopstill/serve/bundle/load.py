@@ -5,10 +5,9 @@ Shapes: ``N`` pairs or candidates, ``K`` outputs, ``F`` lexical features.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,9 +21,11 @@ from shopstill.serve.bundle import manifest as form
 from shopstill.serve.bundle import stored
 from shopstill.serve.bundle.cross import Cross, CrossAhead
 from shopstill.serve.bundle.history import HistoryBundle
+from shopstill.serve.bundle.label import LabelBundle
 from shopstill.serve.bundle.manifest import Manifest
 from shopstill.serve.bundle.scan import Wanted
 from shopstill.serve.bundle.sessions import Sessions
+from shopstill.serve.bundle.texts import text_of
 from shopstill.serve.bundle.towers import Towers, TowersAhead
 
 
@@ -54,7 +55,7 @@ class Bundle:
 
         Where the manifest states a codec, their vectors are kept by it: scores then differ a little from ``score``.
         """
-        texts = [_text(product, "product", at) for at, product in enumerate(products)]
+        texts = [text_of(product, "product", at) for at, product in enumerate(products)]
         parts: list[CrossAhead | TowersAhead] = []
         if self._cross is not None:
             parts.append(CrossAhead(self._cross, self._cross.tokenizer.encode(texts)))
@@ -97,8 +98,8 @@ class Bundle:
         Raises:
             DataError: a text is neither a string nor missing.
         """
-        queries, query_N = _distinct([_text(query, "query", at) for at, (query, _) in enumerate(pairs)])
-        products, product_N = _distinct([_text(product, "product", at) for at, (_, product) in enumerate(pairs)])
+        queries, query_N = _distinct([text_of(query, "query", at) for at, (query, _) in enumerate(pairs)])
+        products, product_N = _distinct([text_of(product, "product", at) for at, (_, product) in enumerate(pairs)])
         out = _nothing(len(pairs), self.manifest.outputs)
         if self._cross is not None:
             encode = self._cross.tokenizer.encode
@@ -141,7 +142,7 @@ class Ahead:
 
     def extend(self, products: Sequence[str | None]) -> None:
         """Add products; those that were there keep their places, and who scores them meanwhile is not disturbed."""
-        texts = [_text(product, "product", at) for at, product in enumerate(products)]
+        texts = [text_of(product, "product", at) for at, product in enumerate(products)]
         for part in self.parts:
             part.extend(texts)
         self._products += len(texts)
@@ -163,13 +164,24 @@ class Ahead:
             return _nothing(0, self._outputs)
         if rows.min() < 0 or rows.max() >= self._products:
             raise IndexError(f"candidates: {rows.min()} to {rows.max()}, where there are {self._products} products")
-        text, given = _text(query, "query", 0), _features(lexical, len(rows))
+        text, given = text_of(query, "query", 0), _features(lexical, len(rows))
         found = [part.score(text, rows, given) for part in self.parts]
         return found[0] if len(found) == 1 else np.add(*found)
 
 
-def load_bundle(path: str | Path, threads: int = 1) -> Bundle | HistoryBundle:
-    """A bundle, every file of it held to its SHA-256, ready to score.
+AnyBundle = Bundle | HistoryBundle | LabelBundle
+
+_DOES: dict[type[AnyBundle], str] = {
+    Bundle: "that scores texts",
+    HistoryBundle: "of histories",
+    LabelBundle: "of classes",
+}
+_SERVED: dict[type[AnyBundle], str] = {HistoryBundle: "--recommend", LabelBundle: "--categorise"}
+"""Options of the server that load a bundle beside the search."""
+
+
+def load_bundle(path: str | Path, threads: int = 1) -> AnyBundle:
+    """A bundle, every file of it held to its SHA-256, ready to answer.
 
     Args:
         path: the bundle's folder.
@@ -182,6 +194,8 @@ def load_bundle(path: str | Path, threads: int = 1) -> Bundle | HistoryBundle:
     manifest = form.read(folder)
     if manifest.kind in form.HISTORIES:
         return HistoryBundle(folder, manifest, max(1, threads))
+    if manifest.kind in form.LABELS:
+        return LabelBundle(folder, manifest, max(1, threads))
     return _texts(folder, manifest, max(1, threads))
 
 
@@ -191,13 +205,7 @@ def load_texts(path: str | Path, threads: int = 1) -> Bundle:
     Raises:
         ArtifactError: as ``load_bundle``, or it is for something else.
     """
-    found = load_bundle(path, threads)
-    if not isinstance(found, Bundle):
-        raise ArtifactError(
-            f"{path}: a model of histories ({found.manifest.kind}), and a model that scores texts is asked for; "
-            "name a bundle of one, or serve this one with --recommend"
-        )
-    return found
+    return _load(path, threads, Bundle)
 
 
 def load_history(path: str | Path, threads: int = 1) -> HistoryBundle:
@@ -206,13 +214,30 @@ def load_history(path: str | Path, threads: int = 1) -> HistoryBundle:
     Raises:
         ArtifactError: as ``load_bundle``, or it is for something else.
     """
+    return _load(path, threads, HistoryBundle)
+
+
+def load_label(path: str | Path, threads: int = 1) -> LabelBundle:
+    """A bundle that puts products into classes.
+
+    Raises:
+        ArtifactError: as ``load_bundle``, or it is for something else.
+    """
+    return _load(path, threads, LabelBundle)
+
+
+B = TypeVar("B", Bundle, HistoryBundle, LabelBundle)
+
+
+def _load(path: str | Path, threads: int, wanted: type[B]) -> B:
     found = load_bundle(path, threads)
-    if not isinstance(found, HistoryBundle):
-        raise ArtifactError(
-            f"{path}: a model that scores texts ({found.manifest.kind}), and one of histories is asked for; "
-            "name a bundle of one"
-        )
-    return found
+    if isinstance(found, wanted):
+        return found
+    option = _SERVED.get(type(found))
+    raise ArtifactError(
+        f"{path}: a model {_DOES[type(found)]} ({found.manifest.kind}), and a model {_DOES[wanted]} is asked for; "
+        f"name a bundle of one{f', or serve this one with {option}' if option else ''}"
+    )
 
 
 def _texts(folder: Path, manifest: Manifest, threads: int) -> Bundle:
@@ -222,14 +247,6 @@ def _texts(folder: Path, manifest: Manifest, threads: int) -> Bundle:
             f"install shopstill=={manifest.shopstill}, or export the model again"
         )
     return Bundle(folder, manifest, threads)
-
-
-def _text(value: Any, side: str, at: int) -> str:
-    if isinstance(value, str):
-        return value
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    raise DataError(f"{side} {at}: {value!r} is a {type(value).__name__}; give a string, or None where there is none")
 
 
 def _features(lexical: ArrayLike | None, rows: int) -> np.ndarray | None:
@@ -260,3 +277,13 @@ def answer_once(folder: str, query: str, products: Sequence[str]) -> None:
 def recommend_once(folder: str, history: Sequence[int]) -> None:
     """Load a bundle and answer one history of item numbers, as a process would that does nothing else."""
     load_history(folder).best([np.array(history, np.int64)], Wanted(limit=10, seen=True))
+
+
+def categorise_once(folder: str, text: str) -> None:
+    """Load a bundle and answer one product, as a process would that does nothing else: a text, a picture of noise."""
+    bundle = load_label(folder)
+    pixels = None
+    if bundle.reads_pictures:
+        sides = (1, bundle.form.height, bundle.form.width, 3)
+        pixels = np.random.default_rng(0).integers(0, 256, sides, np.uint8)
+    bundle.classify([text] if bundle.reads_texts else None, pixels)

@@ -3,7 +3,8 @@
 A bundle holds ``manifest.json``, ``README.md`` (its card, in words), ``tokenizer.json``, ONNX graphs, one
 ``weights.safetensors`` that all graphs refer to, ``lexical/`` where the model takes lexical features, and ``products/``
 where products come along. A bundle for histories has no tokenizer, but ``items.parquet``, its items' ids and titles,
-and ``items.safetensors``, all items in int8.
+and ``items.safetensors``, all items in int8. One for classes has ``classes.json``, their names, and a tokenizer where
+it reads tokens.
 """
 
 from __future__ import annotations
@@ -18,19 +19,39 @@ from shopstill import __version__
 from shopstill.core.config import build, config
 from shopstill.core.errors import ArtifactError, ConfigError
 from shopstill.core.fingerprint import file_sha256, fingerprint
+from shopstill.data.images import ImageForm
+from shopstill.data.reading import Reading
 from shopstill.data.vectors import Codec
 
 MANIFEST, CARD = "manifest.json", "README.md"
 WEIGHTS, TOKENIZER = "weights.safetensors", "tokenizer.json"
 LEXICAL, PRODUCTS = "lexical", "products"
 ITEMS, SCANNED = "items.parquet", "items.safetensors"
+CLASSES = "classes.json"
 FORMAT = 1
 SINCE = "0.1.0"
 """The format that this version reads and writes, and the first version that read it."""
 
-Kind = Literal["cross", "towers", "joint", "sasrec", "bert4rec", "gru4rec", "item_mean"]
+Kind = Literal[
+    "cross",
+    "towers",
+    "joint",
+    "sasrec",
+    "bert4rec",
+    "gru4rec",
+    "item_mean",
+    "resnet",
+    "mobilenet",
+    "efficientnet_lite",
+    "small_cnn",
+    "bag",
+    "text_encoder",
+    "both",
+]
 HISTORIES = frozenset(("sasrec", "bert4rec", "gru4rec", "item_mean"))
-"""Kinds that read a shopper's history; the others read a query and a product."""
+"""Kinds that read a shopper's history."""
+LABELS = frozenset(("resnet", "mobilenet", "efficientnet_lite", "small_cnn", "bag", "text_encoder", "both"))
+"""Kinds that put a product into a class; those in neither set read a query and a product."""
 
 
 @config
@@ -68,11 +89,14 @@ class Manifest:
         needs: the oldest shopstill that reads it.
         shopstill: the version that wrote it.
         name: what it is called.
-        kind: ``cross``, ``towers`` or ``joint``; or of ``HISTORIES``.
+        kind: ``cross``, ``towers`` or ``joint``; or of ``HISTORIES`` or ``LABELS``.
         model: the model's configuration.
         outputs: scores of a pair: 1, or the number of classes.
-        labels: the names of the classes, in the order of the outputs.
+        labels: the names of the grades of a pair, in the order of the outputs.
         text: the columns of a product that it reads, joined by spaces.
+        reading: how a text becomes ids, where it puts texts into classes.
+        pictures: how a picture becomes the pixels that its graph takes, where it looks at pictures.
+        decoder: what decoded the pictures that it was judged on; another may round a pixel of a JPEG otherwise.
         limits: tokens that are read of a ``pair``, a ``query`` and a ``product``, at most; items of a ``history``.
         graphs: by name.
         features: the lexical features that the head takes, in order.
@@ -98,7 +122,10 @@ class Manifest:
     model: dict[str, Any]
     outputs: int = Field(default=1, ge=1)
     labels: list[str] = Field(default_factory=list)
-    text: list[Literal["title", "brand", "description"]] = Field(default=["title"], min_length=1)
+    text: list[Literal["title", "brand", "description", "attributes"]] = Field(default=["title"], min_length=1)
+    reading: Reading | None = None
+    pictures: ImageForm | None = None
+    decoder: str = ""
     limits: dict[str, int]
     graphs: dict[str, GraphInfo]
     features: list[str] = Field(default_factory=list)

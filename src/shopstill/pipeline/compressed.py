@@ -20,9 +20,7 @@ from shopstill.pipeline.chains import Ground
 from shopstill.pipeline.lineup import Lineup
 from shopstill.tasks import TEACHER
 
-_COUNTED = (
-    "the whole bundle; operations of 100 pairs with nothing done ahead; memory and start of a process that serves them"
-)
+_COUNTED = "the whole bundle; operations with nothing done ahead; memory and start of a process that answers once"
 
 
 @dataclass(frozen=True, kw_only=True)

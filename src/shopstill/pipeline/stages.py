@@ -30,7 +30,7 @@ from shopstill.teach import teacher as teachers
 from shopstill.teach.scores_file import scores_file
 from shopstill.train.objective import Objective
 
-_COUNTED = "weights, tokenizer, settings; operations, memory and start: of a process that scores 100 candidates"
+_COUNTED = "weights, tokenizer, settings; operations, memory and start: of a process that answers once"
 
 
 def prepare(flow: Run) -> Artifact:

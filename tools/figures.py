@@ -68,11 +68,17 @@ def _times(latency: Latency) -> str:
     rows = []
     for cell in latency.cells:
         ratio = latency.ratio(cell.contender, cell.candidates, cell.threads)
-        times = "" if ratio is None else f"1/{ratio.times.value:,.0f} [{ratio.times.low:,.0f}, {ratio.times.high:,.0f}]"
+        times = "" if ratio is None else _slower(ratio.times)
         rows.append([cell.contender, str(cell.candidates), str(cell.threads), f"{cell.p50:.3f}", times])
     machine = ", ".join(str(v) for v in latency.machine.values())
     table = _table(["model", "candidates", "threads", "p50 ms", "of the teacher's time"], rows)
     return f"{table}\n\nMachine: {machine}"
+
+
+def _slower(times: Estimate) -> str:
+    """How many times as long the teacher takes; with a decimal where that is less than ten."""
+    said = [f"{v:,.0f}" if times.value >= 10 else f"{v:.1f}" for v in (times.value, times.low or 0, times.high or 0)]
+    return f"1/{said[0]} [{said[1]}, {said[2]}]"
 
 
 def _interval(estimate: Estimate, *, signed: bool = False) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shopstill.core.errors import ConfigError
 from shopstill.data.classes import ClassConfig
 from shopstill.data.images import ImageForm
 from shopstill.data.shop import Shop
@@ -14,11 +15,13 @@ from shopstill.data.simulate import Simulate, simulate
 from shopstill.data.split import SplitConfig
 from shopstill.evaluate.compare import Judging
 from shopstill.evaluate.latency import Timing
+from shopstill.export.bundle import About
 from shopstill.models import families
 from shopstill.models.label import Bag
 from shopstill.models.vision import SmallCNN
 from shopstill.pipeline.lineup import Lineup
-from shopstill.tasks import TEACHER, Labels
+from shopstill.serve.bundle.load import load_label
+from shopstill.tasks import TEACHER, Labels, _answers
 from shopstill.tasks.categorise import Categorise, CategoriseCourse
 from shopstill.teach.mine import Mine
 from shopstill.train.fit import fit
@@ -32,6 +35,7 @@ HARD, SOFT = Objective([Term(loss="cross_entropy")]), Objective([Term(loss="soft
 JUDGING = Judging(
     metrics=("accuracy", "macro_f1", "ece"), min_candidates=1, resamples=100, slice_resamples=100, permutations=100
 )
+TIMING = Timing(candidates=(1, 3), threads=(1,), seconds=0.01, min_rounds=2, warmups=1, turn_ms=1, memory=False)
 BAG = Bag(start=None, tokens=False, buckets=500, width=16)
 
 
@@ -129,9 +133,36 @@ def test_a_shop_without_pictures_is_read_by_its_texts(tmp_path: Path) -> None:
 def test_costs_are_of_products_at_once(course: CategoriseCourse, taught: Labels, tmp_path: Path) -> None:
     families.save(course.create(SmallCNN(channels=(8,)), None, 0), tmp_path / "small")
     folders = {TEACHER: [taught.teacher / "members" / "0"], "small": [tmp_path / "small"]}
-    timing = Timing(candidates=(1, 3), threads=(1,), seconds=0.01, min_rounds=2, warmups=1, turn_ms=1, memory=False)
-    found = course.costs(folders, timing)
+    found = course.costs(folders, TIMING)
     assert found.latency is not None
     assert {(c.contender, c.candidates) for c in found.latency.cells} == {
         (name, count) for name in folders for count in (1, 3)
     }
+
+
+@pytest.mark.parametrize("model", [SmallCNN(channels=(4,)), BAG], ids=["picture", "title"])
+def test_a_bundle_is_judged_and_timed_in_place_of_its_model(
+    model: SmallCNN | Bag, course: CategoriseCourse, tmp_path: Path
+) -> None:
+    made = course.create(model, None, 0)
+    made.network.eval()
+    families.save(made, tmp_path / "model")
+    bundle = course.ship(made, tmp_path / "bundle", About(name="small"))
+    np.testing.assert_allclose(course.served("test", bundle), course.outputs("test", made), atol=1e-4)
+    manifest = load_label(bundle).manifest
+    assert manifest.parity["rows"] == min(128, len(course.questions("valid")))
+    found = course.served_costs({"small": bundle}, {"small": tmp_path / "model"}, TIMING)
+    assert found.latency is not None
+    assert [cell.candidates for cell in found.latency.cells] == [1, 3]
+    assert found.flops["small"] > 0
+    with pytest.raises(ConfigError, match="models of classes ship as bundles alone"):
+        course.ship(made, tmp_path / "other", About(name="small"), "hf")
+    assert len(list(course.texts())) == len(course.rows)
+
+
+def test_a_process_that_answers_once_is_measured(course: CategoriseCourse, tmp_path: Path) -> None:
+    made = course.create(BAG, None, 0)
+    families.save(made, tmp_path / "model")
+    _answers.answer_once([str(tmp_path / "model")], "red mug")
+    families.save(course.create(SmallCNN(channels=(4,)), None, 0), tmp_path / "picture")
+    _answers.answer_once([str(tmp_path / "picture")], "red mug")

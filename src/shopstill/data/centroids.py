@@ -11,19 +11,24 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 _ROUNDS = 12
+_EACH, _LEAST = 256, 1 << 16
 _AT_ONCE = 8192
 
 
 def centroids(points_ND: Array, count: int, seed: int) -> Array:
     """Centroids [C, D] by Lloyd's rounds from points drawn at random; where there are fewer points, some stand twice.
 
-    A centroid that loses all its points takes the point that is worst represented.
+    A centroid that loses all its points takes the point that is worst represented. Of many points 256 a centroid are
+    drawn, and no fewer than 65,536: more change the centroids little (as faiss has it).
 
     >>> found = centroids(np.array([[0.0], [0.1], [5.0]], np.float32), 2, seed=0)
     >>> sorted((found.ravel() * 100).round().tolist())
     [5.0, 500.0]
     """
     draw = np.random.default_rng(seed)
+    most = max(_EACH * count, _LEAST)
+    if len(points_ND) > most:
+        points_ND = points_ND[np.sort(draw.choice(len(points_ND), most, replace=False))]
     means_CD = points_ND[draw.permutation(len(points_ND))[:count]].copy()
     means_CD = np.concatenate([means_CD, np.repeat(means_CD[:1], count - len(means_CD), axis=0)])
     for _ in range(_ROUNDS):

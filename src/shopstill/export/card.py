@@ -158,7 +158,19 @@ def _parity_history(found: Mapping[str, Any], tolerance: float) -> list[str]:
         f"On {rows}, scores differ by {found['difference']:.1e} at most; {tolerance:.0e} is allowed.",
         f"Of the model's best ten items, {found['recall']:.2%} are recommended: the scan in int8 loses no more.",
         "",
+        _cold(found["cold"]),
+        "",
     ]
+
+
+def _cold(count: int) -> str:
+    """What becomes of products that nobody had taken up."""
+    if not count:
+        return "Products that nobody had taken up when it learnt cannot be scored, and are not in it."
+    return (
+        f"Of its items, {count:,} are cold: nobody had taken them up when it learnt, and their attributes speak for "
+        "them. They were compared among themselves too. In the figures of quality they are not ranked."
+    )
 
 
 def _parity_label(found: Mapping[str, Any], tolerance: float) -> list[str]:

@@ -15,7 +15,7 @@ import torch
 
 from shopstill.core.errors import ArtifactError
 from shopstill.export.parity import TOLERANCE, hold_rows
-from shopstill.models.sequence import SequenceNetwork
+from shopstill.models.sequence import SequenceNetwork, highest
 from shopstill.models.sequence.feed import ragged
 from shopstill.serve.bundle.history import EMPTY, HistoryBundle
 from shopstill.serve.bundle.load import load_history
@@ -43,6 +43,7 @@ class HistoryParity:
         padding: the largest of a query with needless padding.
         threads: the largest between one thread and several.
         recall: of the model's best ten, how many are recommended, or as good ones in their place.
+        cold: items that nobody took up, which were also compared among themselves.
     """
 
     rows: int
@@ -52,10 +53,11 @@ class HistoryParity:
     padding: float
     threads: float
     recall: float
+    cold: int = 0
 
 
 def check(
-    network: SequenceNetwork, bundle: Path, histories: Sequence[np.ndarray], *, tolerance: float
+    network: SequenceNetwork, bundle: Path, histories: Sequence[np.ndarray], *, tolerance: float, cold: int = 0
 ) -> HistoryParity:
     """Compare a bundle with the network it was made from.
 
@@ -64,6 +66,7 @@ def check(
         bundle: the bundle's folder.
         histories: numbers of items, from the oldest; what is to be answered.
         tolerance: how far any score may be off.
+        cold: how many of the last items nobody took up.
 
     Raises:
         ArtifactError: a score is off by more, or not finite; the history and both values are named. Or the scan loses
@@ -81,11 +84,9 @@ def check(
     score_NK = np.stack([scores for _, scores in found])
     own_NK, recall = judged(network, both, found, tolerance)
     difference = hold_rows("the bundle", score_NK, own_NK, tolerance, named)
-    if recall < RECALL:
-        raise ArtifactError(
-            f"parity: of the model's best {DEPTH} items the bundle recommends {recall:.1%}, at least {RECALL:.0%} are "
-            "asked; its items differ too little for int8: train it longer, or use a wider table"
-        )
+    _hold_recall(recall, "")
+    if cold:
+        difference = max(difference, _cold(network, served, both, cold, tolerance))
     several = load_history(bundle, threads=_THREADS).best(both, Wanted(limit=DEPTH, seen=True))
     threads = hold_rows(f"{_THREADS} threads", np.stack([s for _, s in several]), score_NK, tolerance, named)
     company = tolerance if tolerance <= TOLERANCE else math.inf
@@ -97,6 +98,7 @@ def check(
         padding=_padding(served, both, company),
         threads=threads,
         recall=recall,
+        cold=cold,
     )
 
 
@@ -113,9 +115,10 @@ def hostile(network: SequenceNetwork) -> list[np.ndarray]:
 
 @torch.inference_mode()
 def judged(
-    network: SequenceNetwork, histories: Sequence[np.ndarray], found: Sequence[Found], tolerance: float
+    network: SequenceNetwork, histories: Sequence[np.ndarray], found: Sequence[Found], tolerance: float, first: int = 0
 ) -> tuple[np.ndarray, float]:
-    """The network's own scores [N, K] of what was found, and how many of its best K are among these."""
+    """The network's own scores [N, K] of what was found, and how many of its best K are among these; of items from
+    column ``first`` on."""
     most = network.config.max_items - (1 if network.masks else 0)
     step = min(_AT_ONCE, max(1, _CELLS // network.sizes.items))
     own, held = [], []
@@ -124,12 +127,34 @@ def judged(
         length_B = np.array([len(history) for history in read])
         item_BT = ragged(np.concatenate(read), np.cumsum(length_B) - length_B, length_B)
         score_BV = network.scores(network.last(torch.from_numpy(item_BT), torch.from_numpy(length_B)))
+        score_BV[:, :first] = -torch.inf
         item_BK = torch.from_numpy(np.stack([items for items, _ in found[at : at + step]]))
         own_BK = score_BV.gather(1, item_BK - 1)
-        least_B1 = score_BV.topk(item_BK.shape[1]).values[:, -1:]
+        least_B1 = score_BV.gather(1, highest(score_BV, item_BK.shape[1])[:, -1:])
         own.append(own_BK.numpy())
         held.append((own_BK >= least_B1 - tolerance).numpy())
     return np.concatenate(own), float(np.concatenate(held).mean())
+
+
+def _cold(
+    network: SequenceNetwork, served: HistoryBundle, histories: list[np.ndarray], cold: int, tolerance: float
+) -> float:
+    """The largest difference of cold items' scores, where they alone are recommended: others stand before them."""
+    items = network.sizes.items
+    wanted = Wanted(limit=DEPTH, seen=True, allowed=np.arange(items - cold + 1, items + 1))
+    found = served.best(histories, wanted)
+    own_NK, recall = judged(network, histories, found, tolerance, items - cold)
+    _hold_recall(recall, "cold ")
+    score_NK = np.stack([scores for _, scores in found])
+    return hold_rows("cold items", score_NK, own_NK, tolerance, "history {}".format)
+
+
+def _hold_recall(recall: float, what: str) -> None:
+    if recall < RECALL:
+        raise ArtifactError(
+            f"parity: of the model's best {DEPTH} {what}items the bundle recommends {recall:.1%}, at least "
+            f"{RECALL:.0%} are asked; its items differ too little for int8: train it longer, or use a wider table"
+        )
 
 
 def _alone(served: HistoryBundle, histories: list[np.ndarray], score_NK: np.ndarray, tolerance: float) -> float:

@@ -18,6 +18,7 @@ from shopstill.data.pairs import PairTexts
 from shopstill.export.plain import plain_scores
 from shopstill.models.build import TextModel
 from shopstill.models.compact._part import LinearPart
+from shopstill.models.compact.int8_conv import Int8Conv
 from shopstill.models.lean import dense
 from shopstill.serve.bundle.load import Bundle, load_texts
 from shopstill.train.predict import predict
@@ -83,8 +84,8 @@ def allowed(network: nn.Module) -> float:
     >>> allowed(nn.Linear(2, 1))
     0.0001
     """
-    parts = [part for part in network.modules() if isinstance(part, LinearPart)]
-    if all(dense(part) for part in parts):
+    parts = [part for part in network.modules() if isinstance(part, LinearPart | Int8Conv)]
+    if all(isinstance(part, LinearPart) and dense(part) for part in parts):
         return TOLERANCE
     return INT8 if all(part.batch_invariant for part in parts) else COMPANY
 

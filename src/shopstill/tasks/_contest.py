@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
-from torch.utils.flop_counter import FlopCounterMode
 
 from shopstill.data.pairs import PairTexts
 from shopstill.evaluate.alone import alone
 from shopstill.evaluate.costs import Costs
-from shopstill.evaluate.latency import Call, Contender, Latency, Timing, measure
+from shopstill.evaluate.latency import Call, Timing
 from shopstill.models import build
 from shopstill.models.ahead import Ahead, ahead
 from shopstill.models.build import TextModel
@@ -22,7 +21,7 @@ from shopstill.models.towers import TwoTowers
 from shopstill.serve.bundle.load import Ahead as ServedAhead
 from shopstill.serve.bundle.load import load_texts
 from shopstill.tasks._catalogue import Catalogue
-from shopstill.tasks._course import TEACHER
+from shopstill.tasks._turns import interleaved, operations
 
 BM25 = "bm25"
 _QUERIES, _PRODUCTS, _CANDIDATES = 64, 1000, 100
@@ -86,7 +85,7 @@ def costs(catalogue: Catalogue, folders: Mapping[str, Sequence[Path]], timing: T
         for name, those in there.items()
     }
     return Costs(
-        latency=_interleaved({name: _contender(those, queries, products) for name, those in loaded.items()}, timing),
+        latency=interleaved({name: _contender(those, queries, products) for name, those in loaded.items()}, timing),
         alone={name: alone(*call) for name, call in calls.items() if timing.memory},
         flops={
             name: sum(flops(m, queries[0], products[:_CANDIDATES]) for m in those) for name, those in loaded.items()
@@ -102,7 +101,7 @@ def served_costs(
     few = products[:_CANDIDATES]
     contenders = {name: Served(folder=folder, queries=queries, products=products) for name, folder in bundles.items()}
     return Costs(
-        latency=_interleaved(contenders, timing),
+        latency=interleaved(contenders, timing),
         alone={n: alone(_SERVE_ONCE, [str(f), queries[0], few]) for n, f in bundles.items() if timing.memory},
         flops={name: flops(build.load(folder), queries[0], few) for name, folder in models.items()},
     )
@@ -112,15 +111,6 @@ def _asked(catalogue: Catalogue) -> tuple[list[str], list[str]]:
     test = catalogue.judged("test")
     queries = [catalogue.queries[q] for q in np.unique(test.query_N)[:_QUERIES]]
     return queries, [catalogue.products[p] for p in np.unique(test.product_N)[:_PRODUCTS]]
-
-
-def _interleaved(contenders: Mapping[str, Contender], timing: Timing) -> Latency:
-    before = torch.get_num_threads()
-    try:
-        with threadpool_limits():  # puts back what the contenders set for numpy
-            return measure(contenders, timing, reference=TEACHER if TEACHER in contenders else None)
-    finally:
-        torch.set_num_threads(before)
 
 
 def answer_once(folders: Sequence[str], query: str, products: Sequence[str]) -> None:
@@ -134,9 +124,7 @@ def flops(model: TextModel, query: str, products: Sequence[str]) -> int:
     zero, rows = np.zeros(len(products), np.int64), np.arange(len(products))
     wide = np.zeros((len(products), model.network.lexical), np.float32)
     pairs = PairTexts(queries=[query], products=products, query_N=zero, product_N=rows, lexical_NF=wide)
-    with torch.inference_mode(), FlopCounterMode(display=False) as counted:
-        model.network(**model.network.feed(model.tokenizer, pairs).inputs(rows))
-    return int(counted.get_total_flops())
+    return operations(lambda: model.network(**model.network.feed(model.tokenizer, pairs).inputs(rows)))
 
 
 def _contender(models: Sequence[TextModel], queries: list[str], products: list[str]) -> Answer:

@@ -1,14 +1,15 @@
-"""Questions of histories as tables and labels.
+"""Questions of histories as tables and labels, and what the shop says of their items.
 
 Shapes: ``N`` questions.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from shopstill.data.histories import Histories, Part
+from shopstill.data.histories import AttributeConfig, ColdItems, Histories, Part, cold_items, item_attributes
+from shopstill.data.shop import Shop
 
 
 def asked(histories: Histories, part: Part, name: str) -> pa.Table:
@@ -31,16 +32,16 @@ def unit_ids(histories: Histories, part: Part) -> list[str]:
     return [f"{name}:{upto}" for name, upto in zip(ids, part.upto_N.tolist(), strict=True)]
 
 
-def binned(count_N: np.ndarray, edges: tuple[int, ...], noun: str) -> list[str]:
-    """How many there are of something, in a few steps."""
-    low = [0, *(edge + 1 for edge in edges)]
-    names = [_span(first, last, noun) for first, last in zip(low, [*edges, None], strict=True)]
-    return [names[place] for place in np.searchsorted(edges, count_N)]
+def titles(shop: Shop, item_ids: pa.Array) -> list[str]:
+    """Of every item, its product's title; its id where the shop does not have it."""
+    products = shop.read("products", ["product_id", "title"])
+    place = pc.index_in(item_ids, value_set=products.column("product_id").combine_chunks())
+    found = products.column("title").combine_chunks().take(place)
+    return list(pc.coalesce(found, item_ids).to_pylist())
 
 
-def _span(first: int, last: int | None, noun: str) -> str:
-    if last is None:
-        return f"{first:,}+ {noun}s"
-    if first == last:
-        return f"{first:,} {noun}s"
-    return f"up to {last:,} {noun}s" if first == 0 else f"{first:,}–{last:,} {noun}s"
+def cold(shop: Shop, histories: Histories, told: AttributeConfig | None) -> ColdItems | None:
+    """Products that nobody has taken up, where they are wanted, told in the attributes that models are created with."""
+    if not (told and told.cold):
+        return None
+    return cold_items(shop, histories, item_attributes(shop, histories, told), told)

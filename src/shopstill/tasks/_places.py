@@ -21,7 +21,7 @@ from torch import Tensor
 from shopstill.core.fingerprint import fingerprint
 from shopstill.core.progress import progress
 from shopstill.data.histories import Histories, Part, Parts
-from shopstill.models.sequence import HistoryFeed, Labelling, PlaceLabels, SequenceNetwork, chosen
+from shopstill.models.sequence import HistoryFeed, Labelling, PlaceLabels, SequenceNetwork, chosen, highest
 from shopstill.teach.keys import Keys, digests
 from shopstill.teach.label import Labelled, ask
 from shopstill.teach.store import Labels as StoredLabels
@@ -72,17 +72,17 @@ class Asked:
 
 def label(asked: Asked, histories: Histories, train: Part) -> Labelled:
     """Ask the teacher about every place that the store does not know yet."""
-    keys = _keys(asked, histories, train)
+    key_N2 = keys(histories, train, asked.most)
 
     def answer(rows: np.ndarray) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
-        pieces = [_answer(asked, histories, train.take(piece), keys[piece]) for piece in _pieces(rows, asked)]
+        pieces = [_answer(asked, histories, train.take(piece), key_N2[piece]) for piece in _pieces(rows, asked)]
         logits, features = zip(*pieces, strict=True)
         return np.concatenate(logits), {name: np.concatenate([f[name] for f in features]) for name in features[0]}
 
     def named(row: int) -> str:
         return f"shopper {histories.shopper_ids[int(train.shopper_N[row])]} after {train.upto_N[row]} events"
 
-    return ask(keys, answer, _store(asked, histories), named=named)
+    return ask(key_N2, answer, _store(asked, histories), named=named)
 
 
 def stored(asked: Asked, histories: Histories, train: Part) -> PlaceLabels:
@@ -92,7 +92,7 @@ def stored(asked: Asked, histories: Histories, train: Part) -> PlaceLabels:
         ArtifactError: some have not.
     """
     store = _store(asked, histories)
-    held = _Held(store, store.locate(_keys(asked, histories, train)))
+    held = _Held(store, store.locate(keys(histories, train, asked.most)))
     row_E = np.full(len(histories.item_E), -1, np.int64)
     row_E[histories.start_U[train.shopper_N] + train.upto_N] = np.arange(len(train))
     return PlaceLabels(
@@ -103,6 +103,14 @@ def stored(asked: Asked, histories: Histories, train: Part) -> PlaceLabels:
         best=asked.kept[0],
         features={tap: _Rows(held, partial(_feature, tap)) for tap in asked.taps},
     )
+
+
+def keys(histories: Histories, part: Part, most: int) -> Keys:
+    """Of questions, by the latest ``most`` items of their histories, and the true item, whose logit is kept too."""
+    event_N = histories.start_U[part.shopper_N] + part.upto_N
+    first_N = np.maximum(histories.start_U[part.shopper_N], event_N - most)
+    item_E = histories.item_E.astype("<i4")
+    return digests(item_E[first : event + 1].tobytes() for first, event in zip(first_N, event_N, strict=True))
 
 
 def by_networks(networks: Sequence[SequenceNetwork], histories: Histories) -> Score:
@@ -184,7 +192,7 @@ def _placed(score_BV: Tensor, histories: Histories, part: Part, seen: bool, show
     above_B, same_B = (score_BV > truth_B1).sum(1), (score_BV == truth_B1).sum(1) - 1
     out = truth_B1 == -torch.inf
     above_B = torch.where(out[:, 0], score_BV.shape[1] - 1, above_B)
-    first_BS = score_BV.topk(min(shown, score_BV.shape[1])).indices + 1
+    first_BS = highest(score_BV, min(shown, score_BV.shape[1])) + 1
     places = torch.stack([above_B, torch.where(out[:, 0], 0, same_B)], 1)
     return torch.cat([places, first_BS], 1).double().numpy()
 
@@ -237,14 +245,6 @@ def _store(asked: Asked, histories: Histories) -> LabelStore:
     return LabelStore(
         asked.store, teacher=asked.teacher, preparation=preparation, outputs=1 + best + drawn, features=features
     )
-
-
-def _keys(asked: Asked, histories: Histories, part: Part) -> Keys:
-    """By what the teacher reads of a history, and the true item, whose logit is kept too."""
-    event_N = histories.start_U[part.shopper_N] + part.upto_N
-    first_N = np.maximum(histories.start_U[part.shopper_N], event_N - asked.most)
-    item_E = histories.item_E.astype("<i4")
-    return digests(item_E[first : event + 1].tobytes() for first, event in zip(first_N, event_N, strict=True))
 
 
 def _feature(name: str, labels: StoredLabels) -> np.ndarray:

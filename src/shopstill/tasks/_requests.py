@@ -2,70 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
-from torch.utils.flop_counter import FlopCounterMode
 
 from shopstill.core.hardware import cores
 from shopstill.data.histories import Histories, Part
 from shopstill.evaluate.alone import alone
 from shopstill.evaluate.costs import Costs
-from shopstill.evaluate.latency import Call, Timing, measure
+from shopstill.evaluate.latency import Timing
 from shopstill.models import families
 from shopstill.models.sequence import SequenceNetwork
 from shopstill.models.sequence.feed import ragged
 from shopstill.serve.bundle.load import load_history
 from shopstill.serve.bundle.scan import Wanted
-from shopstill.tasks._course import TEACHER
+from shopstill.tasks._turns import Answer, InTurn, interleaved, on_threads, operations
 
 _TOP, _LENGTH, _REQUESTS = 10, 50, 64
 _ANSWER_ONCE, _SERVE_ONCE = f"{__name__}:answer_once", "shopstill.serve.bundle.load:recommend_once"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """A contender: so many histories at once, each to the best ten of all items."""
-
-    networks: tuple[SequenceNetwork, ...]
-    histories: Sequence[np.ndarray]
-    note: str = f"histories of {_LENGTH} items, cut as the model reads them; all items scored, the best {_TOP} found"
-
-    def prepare(self, candidates: int, threads: int) -> Call:
-        """Histories in turn, ``candidates`` of them a call."""
-        torch.set_num_threads(threads)
-        threadpool_limits(threads, "blas")
-        state = {"at": 0}
-
-        def call() -> object:
-            start, state["at"] = state["at"], state["at"] + candidates
-            asked = [self.histories[(start + each) % len(self.histories)] for each in range(candidates)]
-            return [best(network, asked) for network in self.networks]
-
-        return call
-
-
-@dataclass(frozen=True, kw_only=True)
-class Served:
-    """A contender: the same, answered by a bundle."""
-
-    folder: Path
-    histories: Sequence[np.ndarray]
-    note: str = "as served: from a bundle, with onnxruntime; items scanned in int8, the best rescored"
-
-    def prepare(self, candidates: int, threads: int) -> Call:
-        """Histories in turn, ``candidates`` of them a call."""
-        bundle, wanted, state = load_history(self.folder, threads), Wanted(limit=_TOP, seen=True), {"at": 0}
-
-        def call() -> object:
-            start, state["at"] = state["at"], state["at"] + candidates
-            return bundle.best([self.histories[(start + n) % len(self.histories)] for n in range(candidates)], wanted)
-
-        return call
+_NOTE = f"histories of {_LENGTH} items, cut as the model reads them; all items scored, the best {_TOP} found"
+_SERVED = "as served: from a bundle, with onnxruntime; items scanned in int8, the best rescored"
 
 
 @torch.inference_mode()
@@ -91,16 +51,13 @@ def costs(histories: Histories, part: Part, folders: Mapping[str, Sequence[Path]
     asked = requests(histories, part)
     there = {name: list(those) for name, those in folders.items() if those}
     loaded = {name: [families.load(folder).network.eval() for folder in those] for name, those in there.items()}
-    contenders = {name: Answer(networks=tuple(those), histories=asked) for name, those in loaded.items()}
+    contenders = {
+        name: InTurn(open=on_threads(_answer(those, asked)), questions=len(asked), note=_NOTE)
+        for name, those in loaded.items()
+    }
     calls = {name: (_ANSWER_ONCE, [[str(f) for f in those], asked[0].tolist()]) for name, those in there.items()}
-    before = torch.get_num_threads()
-    try:
-        with threadpool_limits():  # puts back what the contenders set for numpy
-            latency = measure(contenders, timing, reference=TEACHER if TEACHER in contenders else None)
-    finally:
-        torch.set_num_threads(before)
     return Costs(
-        latency=latency,
+        latency=interleaved(contenders, timing),
         alone={name: alone(*call) for name, call in calls.items() if timing.memory},
         flops={name: sum(flops(network, asked[0]) for network in those) for name, those in loaded.items()},
     )
@@ -111,12 +68,31 @@ def served_costs(
 ) -> Costs:
     """The same of bundles; ``models`` are the folders that operations are counted from."""
     asked = requests(histories, part)
-    contenders = {name: Served(folder=folder, histories=asked) for name, folder in bundles.items()}
+    contenders = {
+        name: InTurn(open=_serving(folder, asked), questions=len(asked), note=_SERVED)
+        for name, folder in bundles.items()
+    }
     return Costs(
-        latency=measure(contenders, timing, reference=TEACHER if TEACHER in contenders else None),
+        latency=interleaved(contenders, timing),
         alone={n: alone(_SERVE_ONCE, [str(f), asked[0].tolist()]) for n, f in bundles.items() if timing.memory},
         flops={name: flops(families.load(folder).network.eval(), asked[0]) for name, folder in models.items()},
     )
+
+
+def _answer(networks: Sequence[SequenceNetwork], histories: Sequence[np.ndarray]) -> Answer:
+    def answer(which: np.ndarray) -> object:
+        asked = [histories[at] for at in which.tolist()]
+        return [best(network, asked) for network in networks]
+
+    return answer
+
+
+def _serving(folder: Path, histories: Sequence[np.ndarray]) -> Callable[[int], Answer]:
+    def opened(threads: int) -> Answer:
+        bundle, wanted = load_history(folder, threads), Wanted(limit=_TOP, seen=True)
+        return lambda which: bundle.best([histories[at] for at in which.tolist()], wanted)
+
+    return opened
 
 
 def served(histories: Histories, part: Part, bundle: Path, *, seen: bool, shown: int) -> np.ndarray:
@@ -141,6 +117,4 @@ def answer_once(folders: Sequence[str], history: Sequence[int]) -> None:
 
 def flops(network: SequenceNetwork, history: np.ndarray) -> int:
     """Floating point operations of one request."""
-    with FlopCounterMode(display=False) as counted:
-        best(network, [history])
-    return int(counted.get_total_flops())
+    return operations(lambda: best(network, [history]))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.sparse import coo_matrix
+from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import svds
 from torch import Tensor
 
@@ -18,6 +18,13 @@ from shopstill.tasks._places import trained
 _STATES, _AT_ONCE = 5000, 512
 _APART = 5
 _SPREAD = 0.02
+_EVENTS = 1_500_000
+"""Events that neighbours are counted of; more move the vectors little, and are memory."""
+
+_MANY = 1 << 17
+"""Items from which on vectors are found at random."""
+
+_SPARE, _ROUNDS = 8, 3
 
 
 @torch.inference_mode()
@@ -41,22 +48,51 @@ def of_shoppers(histories: Histories, parts: Parts, width: int) -> Tensor:
     The leading singular vectors of positive pointwise mutual information, pairs up to five places apart counted by one
     over their distance (Levy and Goldberg, "Neural word embedding as implicit matrix factorization", NeurIPS 2014).
     """
-    event = np.flatnonzero(trained(histories, parts))
-    shopper_E = np.repeat(np.arange(len(histories)), histories.lengths())[event]
-    item_E = histories.item_E[event].astype(np.int64) - 1
-    row, column, near = [], [], []
+    items = histories.items
+    near = _together(*_some(histories, parts), items)
+    total_V = np.asarray(near.sum(1)).ravel() + 1e-9
+    count_V = np.diff(near.indptr)
+    near.data *= total_V.sum() / total_V[near.indices]
+    near.data /= np.repeat(total_V, count_V)
+    near.data = np.maximum(np.log(near.data), 0)
+    found = _leading(near, width) if items > _MANY else _exact(near, min(width, items - 1))
+    return found * (_SPREAD / found.std().clamp(min=1e-12))
+
+
+def _some(histories: Histories, parts: Parts) -> tuple[np.ndarray, np.ndarray]:
+    """Shopper and item, from 0, of each event that may be learnt from; of many shoppers some are drawn."""
+    learnt_E = trained(histories, parts)
+    shopper_E = np.repeat(np.arange(len(histories), dtype=np.int32), histories.lengths())
+    share = _EVENTS / max(1, int(learnt_E.sum()))
+    if share < 1:
+        learnt_E &= (np.random.default_rng(0).random(len(histories)) < share)[shopper_E]
+    return shopper_E[learnt_E], histories.item_E[learnt_E] - 1
+
+
+def _together(shopper_E: np.ndarray, item_E: np.ndarray, items: int) -> csr_matrix:
+    """[V, V] how often items stand near each other, distance by distance, so that one is in memory at a time."""
+    found = csr_matrix((items, items))
     for apart in range(1, _APART + 1):
         same = shopper_E[apart:] == shopper_E[:-apart]
         one, other = item_E[:-apart][same], item_E[apart:][same]
-        row += [one, other]
-        column += [other, one]
-        near += [np.full(2 * len(one), 1 / apart)]
-    items = histories.items
-    together = coo_matrix((np.concatenate(near), (np.concatenate(row), np.concatenate(column))), (items, items)).tocsr()
-    total_V = np.asarray(together.sum(1)).ravel() + 1e-9
-    pair = together.tocoo()
-    pair.data = np.maximum(np.log(pair.data * total_V.sum() / (total_V[pair.row] * total_V[pair.col])), 0)
-    kept = min(width, items - 1)
-    left, size, _ = svds(pair.tocsr(), k=kept, random_state=0)
-    found = torch.from_numpy(np.ascontiguousarray(left * np.sqrt(size))).float()
-    return found * (_SPREAD / found.std().clamp(min=1e-12))
+        near = csr_matrix((np.full(len(one), 1 / apart), (one, other)), (items, items))
+        found = found + near + near.T
+    return found
+
+
+def _exact(near: csr_matrix, kept: int) -> Tensor:
+    left, size, _ = svds(near, k=kept, random_state=0)
+    return torch.from_numpy(np.ascontiguousarray(left * np.sqrt(size))).float()
+
+
+def _leading(near: csr_matrix, width: int) -> Tensor:
+    """The same, nearly, by products with a few vectors drawn at random (Halko, Martinsson and Tropp 2011,
+    arXiv:0909.4061): what Lanczos' method holds of a million items is gigabytes."""
+    near = near.astype(np.float32)
+    base = np.random.default_rng(0).standard_normal((near.shape[0], width + _SPARE), np.float32)
+    for _ in range(_ROUNDS):
+        base = np.linalg.qr(near @ base)[0]
+    # Symmetric: on the base it is a small matrix, whose eigenvectors are turned back.
+    size, axis = np.linalg.eigh(base.T @ (near @ base))
+    first = np.argsort(-np.abs(size))[:width]
+    return torch.from_numpy(base @ (axis[:, first] * np.sqrt(np.abs(size[first]))))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shopstill.core.config import config, plain
+from shopstill.core.errors import ConfigError
 from shopstill.core.fingerprint import fingerprint
 from shopstill.data.classes import ClassConfig, ClassRows, class_rows, split_classes
 from shopstill.data.images import ImageForm, Images, picture, read_images
@@ -28,26 +28,28 @@ from shopstill.evaluate.costs import Costs
 from shopstill.evaluate.judged import Truth
 from shopstill.evaluate.latency import Timing
 from shopstill.evaluate.wording import Wording
+from shopstill.export.bundle import About
+from shopstill.export.label import write_label_bundle
 from shopstill.losses._classes import effective_number, inverse_frequency
 from shopstill.models import label as networks
 from shopstill.models.label import Augment, Augmented, LabelFeed, LabelModel, LabelRows, TextNetwork
 from shopstill.tasks import _answers
-from shopstill.tasks._course import Part
+from shopstill.tasks._bins import binned
+from shopstill.tasks._course import Form, Part
 from shopstill.tasks._rows import RowCourse
+from shopstill.tasks._turns import call_of
 from shopstill.train.batches import TrainingSet
 
 log = logging.getLogger(__name__)
 
-_PIXELS = "pixels"
+_PIXELS, _PARITY_ROWS = "pixels", 128
 _WORDS = Wording(
     unit="product",
     units="products",
     rows="categories",
     ranked="categories",
     shown="Products that a student puts into a wrong category: first those that its teacher puts into the right one.",
-    call="categorise {} products at once",
-    calls="categorises {} products at once",
-    asked="products",
+    **call_of("categorise", "products"),
 )
 
 
@@ -153,10 +155,13 @@ class CategoriseCourse(RowCourse[LabelModel, Products]):
         return self._task.images(self._shop, self.rows)
 
     @cached_property
+    def _texts(self) -> list[str]:
+        return list(self.rows.table.column("text").to_pylist())
+
+    @cached_property
     def _known(self) -> list[bytes]:
-        texts = self.rows.table.column("text").to_pylist()
-        looks = self.images.contents if self.images else [None] * len(texts)
-        return [f"{look.hex() if look else ''}:{text}".encode() for text, look in zip(texts, looks, strict=True)]
+        looks = self.images.contents if self.images else [None] * len(self._texts)
+        return [f"{look.hex() if look else ''}:{text}".encode() for text, look in zip(self._texts, looks, strict=True)]
 
     def questions(self, part: Part) -> Products:
         """The products of a part."""
@@ -181,15 +186,18 @@ class CategoriseCourse(RowCourse[LabelModel, Products]):
 
     def feed(self, questions: Products, model: LabelModel, *, training: bool = False) -> LabelFeed:
         """Pictures and texts as a network reads them."""
+        found: LabelFeed = model.network.feed(model.tokenizer, self._shown(questions))
+        return found
+
+    def _shown(self, questions: Products) -> LabelRows:
+        """What there is to see and to read of products."""
         images = self.images
-        rows = LabelRows(
+        return LabelRows(
             pictures=None if images is None else _Taken(images),
             picture_N=None if images is None else questions.row_N,
-            texts=self.rows.table.column("text").to_pylist(),
+            texts=self._texts,
             text_N=questions.row_N,
         )
-        found: LabelFeed = model.network.feed(model.tokenizer, rows)
-        return found
 
     def _examples(
         self, questions: Products, model: LabelModel, logit_N: np.ndarray | None = None, features: Any = None
@@ -216,8 +224,7 @@ class CategoriseCourse(RowCourse[LabelModel, Products]):
         asked = self.questions(part)
         table = self.rows.table.take(pa.array(asked.row_N))
         classes = [self.rows.classes[label] for label in asked.target_N]
-        trained = Counter(self._label_N[self._part_N == "train"].tolist())
-        known = [trained[label] for label in asked.target_N.tolist()]
+        trained_K = np.bincount(self._label_N[self._part_N == "train"], minlength=self.width)
         return Truth(
             unit_ids=table.column("product_id").to_pylist(),
             queries=table.column("title").to_pylist(),
@@ -226,7 +233,7 @@ class CategoriseCourse(RowCourse[LabelModel, Products]):
             titles=classes,
             grade_N=asked.target_N,
             gain_N=np.ones(len(asked)),
-            slices={"products to learn from": [_many(n) for n in known]},
+            slices={"to learn from": binned(trained_K[asked.target_N], (20, 100, 500), "product")},
             classes=self.rows.classes,
             picture=self._picture(asked.row_N),
             words=_WORDS,
@@ -244,11 +251,35 @@ class CategoriseCourse(RowCourse[LabelModel, Products]):
 
         return shown
 
-    # Costs
+    # Costs and shipping
 
     def costs(self, folders: Mapping[str, Sequence[Path]], timing: Timing) -> Costs:
         """What so many products at once cost, from pixels and text to classes."""
-        return _answers.costs(self, folders, timing)
+        asked = self.questions("test")
+        return _answers.costs(self._shown(asked), len(asked), folders, timing)
+
+    def served_costs(self, bundles: Mapping[str, Path], models: Mapping[str, Path], timing: Timing) -> Costs:
+        """The same of bundles."""
+        asked = self.questions("test")
+        return _answers.served_costs(self._shown(asked), len(asked), bundles, models, timing)
+
+    def ship(self, model: LabelModel, folder: Path, about: About, form: Form = "onnx") -> Path:
+        """Write a bundle; parity is held on validation products."""
+        if form != "onnx":
+            raise ConfigError(f"form {form!r}: models of classes ship as bundles alone; use onnx")
+        asked = self.questions("valid")
+        rows = self._shown(asked.take(np.arange(min(_PARITY_ROWS, len(asked)))))
+        about = replace(about, text=self._task.classes.text)
+        return write_label_bundle(model, folder, about=about, rows=rows, pictures=self._task.pictures)
+
+    def served(self, part: Part, bundle: Path) -> np.ndarray:
+        """A bundle's logits of a part."""
+        asked = self.questions(part)
+        return _answers.served(self._shown(asked), len(asked), bundle)
+
+    def texts(self) -> list[str]:
+        """The text of every product."""
+        return self._texts
 
 
 @dataclass(frozen=True)
@@ -259,10 +290,6 @@ class _Taken:
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         return self.images.take(rows)
-
-
-def _many(count: int) -> str:
-    return "up to 20" if count <= 20 else "21–100" if count <= 100 else "101–500" if count <= 500 else "more than 500"
 
 
 _NAMED = 20

@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from pydantic import Field
 
@@ -45,9 +44,11 @@ from shopstill.export.history import write_history_bundle
 from shopstill.models import families, sequence
 from shopstill.models.sequence import Labelling, Negatives, SequenceModel, SequenceNetwork, Steps
 from shopstill.tasks import _places, _requests, _starts
+from shopstill.tasks._bins import binned
 from shopstill.tasks._course import Course, Form, Labels
 from shopstill.tasks._course import Part as PartName
-from shopstill.tasks._histories import asked, binned, unit_ids
+from shopstill.tasks._histories import asked, cold, titles, unit_ids
+from shopstill.tasks._turns import call_of
 from shopstill.teach import teacher as teachers
 from shopstill.teach.mine import Mine
 from shopstill.train.fit import Judge
@@ -56,15 +57,16 @@ from shopstill.train.objective import Objective
 log = logging.getLogger(__name__)
 
 _SHOWN, _LATEST, _PARITY_ROWS = 3, 5, 256
+_RANKED, _LEAST_ASKED = 1 << 34, 10_000
+"""Scores that ranking a part may take, and questions that are asked however many items there are."""
+
 _WORDS = Wording(
     unit="shopper",
     units="shoppers",
     rows="next items, each ranked among the whole catalogue",
     ranked="items",
     shown="The latest items of a history, and what each one ranks first; 1 is the item that came next.",
-    call="answer {} histories at once",
-    calls="answers {} histories at once",
-    asked="histories",
+    **call_of("answer", "histories"),
 )
 
 
@@ -114,8 +116,11 @@ class Sequential:
         return pa.concat_tables(tables)
 
     def parts(self, histories: Histories, settings: SplitConfig) -> Parts:
-        """Histories, parted."""
-        return leave_one_out(histories) if self.parted == "last" else by_time(histories, settings.valid, settings.test)
+        """Histories, parted; of more questions than can be ranked among all items in minutes, some are drawn."""
+        alone = self.parted == "last"
+        parts = leave_one_out(histories) if alone else by_time(histories, settings.valid, settings.test)
+        most = max(_LEAST_ASKED, _RANKED // histories.items)
+        return parts.drawn(most, settings.seed)
 
     def open(self, shop: Shop, split: pa.Table, settings: SplitConfig, seed: int) -> SequentialCourse:
         """The course over a shop's histories."""
@@ -145,10 +150,7 @@ class SequentialCourse(Course[SequenceModel]):
     @cached_property
     def titles(self) -> list[str]:
         """Of every item, its product's title; its id where the shop does not have it."""
-        products = self._shop.read("products", ["product_id", "title"])
-        place = pc.index_in(self.histories.item_ids, value_set=products.column("product_id").combine_chunks())
-        found = products.column("title").combine_chunks().take(place)
-        return list(pc.coalesce(found, self.histories.item_ids).to_pylist())
+        return titles(self._shop, self.histories.item_ids)
 
     # Learning
 
@@ -158,8 +160,10 @@ class SequentialCourse(Course[SequenceModel]):
         These are the teacher's, as far as its states tell them apart; or, for a twin, those of items that the same
         shoppers took up.
         """
-        described = self._task.attributes and item_attributes(self._shop, self.histories, self._task.attributes)
-        network = sequence.create(wanted, self.histories.items, seed, described or None)
+        told = self._task.attributes
+        described = item_attributes(self._shop, self.histories, told) if told else None
+        dropout = told.id_dropout if told else 0.0
+        network = sequence.create(wanted, self.histories.items, seed, described, dropout)
         if wanted.table.kind == "codes":
             sequence.start_items(network.items, self._start(wanted.width, teacher if taught else None), seed)
         return SequenceModel(network=network, item_ids=self.histories.item_ids)
@@ -276,13 +280,16 @@ class SequentialCourse(Course[SequenceModel]):
         return _requests.served_costs(self.histories, self.parts.test, bundles, models, timing)
 
     def ship(self, model: SequenceModel, folder: Path, about: About, form: Form = "onnx") -> Path:
-        """Write a bundle; parity is held on validation questions."""
+        """Write a bundle, with cold products where attributes tell of them; parity is held on validation questions."""
         if form != "onnx":
             raise ConfigError(f"form {form!r}: models of histories ship as bundles alone; use onnx")
         part = self.parts.valid.take(np.arange(min(_PARITY_ROWS, len(self.parts.valid))))
         rows = zip(part.shopper_N.tolist(), part.upto_N.tolist(), strict=True)
         held = [self.histories.history(shopper)[:upto] for shopper, upto in rows]
-        return write_history_bundle(model, folder, about=about, histories=held, titles=self.titles)
+        # A model that was trained without attributes says nothing of products that it never saw.
+        found = cold(self._shop, self.histories, self._task.attributes) if model.network.sizes.attributes else None
+        named = self.titles + (titles(self._shop, found.ids) if found else [])
+        return write_history_bundle(model, folder, about=about, histories=held, titles=named, cold=found)
 
     def served(self, part: PartName, bundle: Path) -> np.ndarray:
         """A bundle's places of a part's true items."""

@@ -19,7 +19,9 @@ Keys = NDArray[np.uint64]
 
 def digests(contents: Iterable[bytes]) -> Keys:
     """``keys_N2`` of N questions of any kind, by their content."""
-    joined = b"".join(blake2b(content, digest_size=16).digest() for content in contents)
+    joined = bytearray()
+    for content in contents:
+        joined += blake2b(content, digest_size=16).digest()
     return np.frombuffer(joined, "<u8").reshape(-1, 2)
 
 

@@ -32,6 +32,10 @@ class AttributeConfig:
         relations: relations of the shop's edges whose targets are values of their source, such as ``has_attribute``.
         least: values of fewer items are left out: nothing can be learnt from them.
         most: how many values are kept, those of most items.
+        id_dropout: in training, the chance that an item's own vector is left out, so that its attributes speak for it
+            (DropoutNet: Volkovs, Yu and Poutanen, NeurIPS 2017); without it they say little of items that nobody has
+            taken up.
+        cold: whether bundles also recommend products that nobody has taken up, by their attributes.
     """
 
     brand: bool = True
@@ -40,6 +44,8 @@ class AttributeConfig:
     relations: tuple[str, ...] = ("has_attribute",)
     least: int = Field(default=2, ge=1)
     most: int = Field(default=20_000, ge=1)
+    id_dropout: float = Field(default=0.1, ge=0, lt=1)
+    cold: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,7 +83,7 @@ def item_attributes(shop: Shop, histories: Histories, settings: AttributeConfig 
     settings = settings or AttributeConfig()
     items: list[Int64] = []
     values: list[pa.DictionaryArray] = []
-    for item_A, value_A in _entries(shop, histories.item_ids, settings):
+    for item_A, value_A in entries(shop, histories.item_ids, settings):
         items.append(item_A)
         values.append(value_A.dictionary_encode())
     if not items:
@@ -107,8 +113,8 @@ def _ranked(names: pa.Array, item_A: Int64, value_A: Int64, items: int, settings
     )
 
 
-def _entries(shop: Shop, item_ids: pa.Array, settings: AttributeConfig) -> Iterator[tuple[Int64, pa.Array]]:
-    """Items by number, and a value of each, as named."""
+def entries(shop: Shop, item_ids: pa.Array, settings: AttributeConfig) -> Iterator[tuple[Int64, pa.Array]]:
+    """Items by number from 1, and a value of each, as named."""
     wanted = [name for name in ("brand", "category", "attributes") if getattr(settings, name)]
     for batch in shop.scan("products", ["product_id", *wanted], rows=_ROWS) if wanted else ():
         known, item = _known(batch, "product_id", item_ids)

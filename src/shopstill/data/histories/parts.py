@@ -6,13 +6,16 @@ before its target. What a part may see is stated with each way to part.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shopstill.core.errors import ConfigError, DataError
 from shopstill.data.histories.table import Histories, Int32, Int64
+
+log = logging.getLogger(__name__)
 
 _DAY = 86_400_000
 
@@ -63,6 +66,14 @@ class Parts:
     seen_I: NDArray[np.bool_]
     unseen: int
     alone: int
+
+    def drawn(self, most: int, seed: int) -> Parts:
+        """The same, with ``most`` questions of valid and of test at most, drawn where there are more."""
+        draw = np.random.default_rng(seed)
+        valid, test = (_drawn(part, most, draw) for part in (self.valid, self.test))
+        if (len(valid), len(test)) != (len(self.valid), len(self.test)):
+            log.info("questions: %s of valid and %s of test are drawn", f"{len(valid):,}", f"{len(test):,}")
+        return replace(self, valid=valid, test=test)
 
 
 def leave_one_out(histories: Histories) -> Parts:
@@ -155,3 +166,9 @@ def _seen(histories: Histories, upto_U: Int64) -> NDArray[np.bool_]:
     seen_I = np.zeros(histories.items + 1, dtype=bool)
     seen_I[histories.item_E[place_E < np.repeat(upto_U, histories.lengths())]] = True
     return seen_I
+
+
+def _drawn(part: Part, most: int, draw: np.random.Generator) -> Part:
+    if len(part) <= most:
+        return part
+    return part.take(np.sort(draw.choice(len(part), most, replace=False)))

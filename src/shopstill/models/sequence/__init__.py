@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from shopstill.data.histories import ItemAttributes
+from shopstill.models.sequence.cold import with_cold
 from shopstill.models.sequence.config import BERT4Rec, GRU4Rec, ItemMean, SASRec, Sequence, Sizes
 from shopstill.models.sequence.feed import HistoryFeed
 from shopstill.models.sequence.item_mean import ItemMeanNetwork
 from shopstill.models.sequence.items import sizes_of
-from shopstill.models.sequence.labels import Labelling, chosen
+from shopstill.models.sequence.labels import Labelling, chosen, highest
 from shopstill.models.sequence.model import SequenceModel
 from shopstill.models.sequence.network import Config, SequenceNetwork
 from shopstill.models.sequence.recurrent import GRU4RecNetwork
@@ -34,8 +37,10 @@ __all__ = [
     "chosen",
     "create",
     "empty",
+    "highest",
     "start_items",
     "weighed",
+    "with_cold",
 ]
 
 
@@ -52,7 +57,9 @@ def empty(config: Config, sizes: Sizes) -> SequenceNetwork:
             return ItemMeanNetwork(config, sizes)
 
 
-def create(config: Config, items: int, seed: int, attributes: ItemAttributes | None = None) -> SequenceNetwork:
+def create(
+    config: Config, items: int, seed: int, attributes: ItemAttributes | None = None, id_dropout: float = 0.0
+) -> SequenceNetwork:
     """A network with random weights.
 
     Args:
@@ -60,9 +67,12 @@ def create(config: Config, items: int, seed: int, attributes: ItemAttributes | N
         items: V; items are numbered from 1.
         seed: of the weights.
         attributes: of the items, for a network that reads them too.
+        id_dropout: how often training leaves an item's own vector out, where there are attributes.
     """
     torch.manual_seed(seed)
     sizes = sizes_of(items, attributes)
+    if sizes.links:
+        sizes = replace(sizes, id_dropout=id_dropout)
     network = empty(config, sizes)
     if attributes is not None and sizes.links:
         network.items.describe(attributes)

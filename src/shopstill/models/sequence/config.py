@@ -57,11 +57,13 @@ class Sizes:
         items: V, numbered from 1.
         attributes: different attributes that items may have; 0 for none.
         links: pairs of an item and an attribute of it.
+        id_dropout: in training, the chance that an item's own vector is left out, and its attributes speak for it.
     """
 
     items: int = Field(ge=1)
     attributes: int = Field(default=0, ge=0)
     links: int = Field(default=0, ge=0)
+    id_dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
 @config

@@ -9,6 +9,7 @@ candidates of a place, ``D`` width, ``M`` books of a coded table.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from shopstill.models.compact._part import Table
 from shopstill.models.compact.hashed import Hashed
 from shopstill.models.compact.low_rank_table import LowRankTable
 from shopstill.models.compact.product_table import ProductTable, summed
+from shopstill.models.sequence.cold import WithCold
 from shopstill.models.sequence.config import CodedItems, FullTable, HashedItems, ItemTable, LowRankItems, Sizes
 
 ABSENT = -1e4
@@ -54,7 +56,7 @@ class Items(nn.Module):
             ConfigError: there are not as many as the network was made for.
         """
         found = sizes_of(len(attributes.start_I) - 2, attributes)
-        if found != self.sizes:
+        if found != replace(self.sizes, id_dropout=0.0):
             raise ConfigError(f"attributes: they are of {found}, but the network is for {self.sizes}")
         self.code_L.copy_(torch.from_numpy(attributes.code_A) - 1)
         self.start_V.copy_(torch.from_numpy(attributes.start_I[1:]))
@@ -63,13 +65,19 @@ class Items(nn.Module):
         """Vectors of some items [..., D]; that of no item (0) means nothing."""
         row = (item - 1).clamp(min=0)
         found = self.table(row)
-        return found if self.attributes is None else found + self._described(row)
+        if self.attributes is None:
+            return found
+        if self._forgets:
+            found = found * self._kept(row).unsqueeze(-1)
+        return found + self._described(row)
 
     def against(self, state_PD: Tensor) -> Tensor:
         """Logits [P, V] of all items; a table that is kept small is not made whole where that costs more."""
         logits = _products(self.table, state_PD)
         if self.attributes is None:
             return logits
+        if self._forgets:
+            logits = logits * self._kept(self.start_V[:-1])
         return logits + state_PD @ self._bags(self.code_L, self.start_V[:-1]).T
 
     def among(self, state_PD: Tensor, candidate: Tensor) -> Tensor:
@@ -90,6 +98,14 @@ class Items(nn.Module):
     def whole(self) -> Tensor:
         """All vectors [V, D]."""
         return self(torch.arange(1, self.sizes.items + 1, device=next(self.parameters()).device))
+
+    @property
+    def _forgets(self) -> bool:
+        return self.training and self.sizes.id_dropout > 0
+
+    def _kept(self, like: Tensor) -> Tensor:
+        """Which own vectors are not left out this time; attributes alone say the rest, as they do of cold items."""
+        return torch.rand(like.shape, device=like.device) >= self.sizes.id_dropout
 
     def _described(self, row: Tensor) -> Tensor:
         flat = row.flatten()
@@ -128,6 +144,8 @@ def _table(wanted: ItemTable, items: int, width: int) -> Table:
 
 def _products(table: Table, state_PD: Tensor) -> Tensor:
     """``state · weightᵀ`` by the cheaper way for a table of its kind and as many states."""
+    if isinstance(table, WithCold):
+        return F.pad(_products(table.table, state_PD), (0, table.cold))
     if isinstance(table, LowRankTable):
         return (state_PD @ table.widen.weight) @ table.narrow.weight.T
     few = len(state_PD) <= table.embedding_dim and not torch.compiler.is_exporting()

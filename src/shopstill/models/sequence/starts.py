@@ -16,6 +16,8 @@ from shopstill.models.compact.low_rank_table import LowRankTable
 from shopstill.models.compact.product_table import ProductTable
 from shopstill.models.sequence.items import Items
 
+_AT_ONCE = 1 << 16
+
 
 @torch.no_grad()
 def start_items(items: Items, vectors_VE: Tensor, seed: int) -> None:
@@ -71,8 +73,9 @@ def weighed(vectors_VE: Tensor, state_NE: Tensor) -> Tensor:
     covariance_EE = torch.cov(state_NE.T.double())
     size_E, axis_EE = torch.linalg.eigh(covariance_EE)
     root_EE = axis_EE * size_E.clamp(min=0).sqrt() @ axis_EE.T
-    found = vectors_VE.double() @ root_EE
-    return (found * (vectors_VE.std() / found.std().clamp(min=1e-12))).float()
+    # Piece by piece: a million vectors in double precision, and again multiplied, are a gigabyte.
+    found = torch.cat([(piece.double() @ root_EE).float() for piece in vectors_VE.split(_AT_ONCE)])
+    return found.mul_(vectors_VE.std() / found.std().clamp(min=1e-12))
 
 
 def _narrowed(vectors_VE: Tensor, width: int) -> Tensor:

@@ -24,6 +24,9 @@ from shopstill.models.sequence.items import ABSENT
 from shopstill.models.sequence.network import SequenceNetwork
 from shopstill.types import Batch, Signals
 
+_MANY = 16
+"""A catalogue of so many times as many items as are drawn is large."""
+
 
 class Rows(Protocol):
     """Values of L labelled places, of which some can be read: an array, or something that lies on disk."""
@@ -191,11 +194,22 @@ class _Draws:
         """Items [C] and minus the log of how often each is among as many, on average."""
         if self._below_V is None:
             count = min(self._count, self._items)
-            item_C = torch.randperm(self._items)[:count] + 1
+            item_C = _different(self._items, count) + 1
             return item_C, torch.full((count,), float(np.log(self._items / count)))
         drawn = torch.searchsorted(self._below_V, torch.rand(self._count, dtype=torch.float64))
         drawn = drawn.clamp(max=self._items - 1)
         return drawn + 1, self._shift_V[drawn]
+
+
+def _different(items: int, count: int) -> Tensor:
+    """So many different columns, each as likely as any other."""
+    if items < _MANY * count:
+        return torch.randperm(items)[:count]
+    # Those that are drawn twice are few, and are drawn again: no permutation of a million for some hundred of them.
+    drawn = torch.randint(items, (count,)).unique()
+    while len(drawn) < count:
+        drawn = torch.cat([drawn, torch.randint(items, (count - len(drawn),))]).unique()
+    return drawn
 
 
 def _counts(items: int, histories: Histories, upto_U: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 
 from shopstill.core.errors import ArtifactError, DataError
 from shopstill.serve.bundle.cross import pieces
+from shopstill.serve.bundle.ids import Ids
 from shopstill.serve.bundle.manifest import ITEMS, Manifest
 from shopstill.serve.bundle.scan import Found, Scan, Wanted, best_columns
 from shopstill.serve.bundle.sessions import Sessions
@@ -37,6 +38,7 @@ class HistoryBundle:
 
     Attributes:
         item_ids: the shop's id of each item; item 1 is at place 0.
+        cold: numbers of the items that nobody had taken up when the model learnt: their attributes speak for them.
         max_items: the latest items of a history that are read.
 
     Raises:
@@ -45,11 +47,10 @@ class HistoryBundle:
 
     def __init__(self, folder: Path, manifest: Manifest, threads: int = 1) -> None:
         self.folder, self.manifest = folder, manifest
-        self.item_ids, self._titles = _read_items(folder, manifest)
+        self.item_ids, self._titles, self.cold = _read_items(folder, manifest)
         self.max_items = manifest.limits["history"]
-        self._number = {name: at for at, name in enumerate(self.item_ids, 1)}
-        if len(self._number) != len(self.item_ids):
-            raise ArtifactError(f"{folder / ITEMS}: names an item twice; export the model again")
+        if (twice := self.item_ids.repeated()) is not None:
+            raise ArtifactError(f"{folder / ITEMS}: names an item twice, {twice!r}; export the model again")
         self._sessions = Sessions(folder, manifest.graphs)
         self._scan = Scan(self._sessions)
         self._pool = ThreadPoolExecutor(threads, "shopstill-history") if threads > 1 else None
@@ -105,7 +106,7 @@ class HistoryBundle:
 
     def numbers(self, ids: Sequence[str]) -> tuple[np.ndarray, int]:
         """The numbers of items in order, int64, and how many ids there are that the model does not know."""
-        found = [number for name in ids if (number := self._number.get(name)) is not None]
+        found = [number for number in self.item_ids.numbers(ids) if number]
         return np.array(found, np.int64), len(ids) - len(found)
 
     def title(self, item: int) -> str | None:
@@ -153,7 +154,8 @@ class HistoryBundle:
     ) -> np.ndarray:
         """Where each target stands in the order that is served, for judging it.
 
-        Items that are scored exactly stand before all others, which stand as the scan has them.
+        Items that are scored exactly stand before all others, which stand as the scan has them. Cold items are out of
+        this ranking, as they are out of the model's.
 
         Args:
             histories: numbers of items, from the oldest.
@@ -164,10 +166,10 @@ class HistoryBundle:
         Returns:
             [N, 2 + S]: items that stand higher, others that stand level, and the first items.
         """
-        queries = self.queries(histories)
+        queries, warm = self.queries(histories), len(self.item_ids) - len(self.cold)
 
         def rows(cut: slice) -> np.ndarray:
-            score_BV = self._scan.scores(queries[cut])
+            score_BV = self._scan.scores(queries[cut])[:, :warm]
             if not seen:
                 for score_V, history in zip(score_BV, histories[cut], strict=True):
                     score_V[history - 1] = -np.inf
@@ -211,8 +213,8 @@ class HistoryBundle:
         return list((self._pool.map if self._pool else map)(work, parts))
 
 
-def _read_items(folder: Path, manifest: Manifest) -> tuple[list[str], Any]:
-    """Ids of all items, and their titles where there are some."""
+def _read_items(folder: Path, manifest: Manifest) -> tuple[Ids, Any, np.ndarray]:
+    """Ids of all items, their titles where there are some, and the numbers of cold ones."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -222,11 +224,14 @@ def _read_items(folder: Path, manifest: Manifest) -> tuple[list[str], Any]:
         raise ArtifactError(f"{folder}: needs the graphs {', '.join(sorted(wanted))} and a limit; export it again")
     try:
         table = pq.read_table(path)
-        ids = table.column("item_id").cast(pa.string()).to_pylist()
+        ids = table.column("item_id").cast(pa.string()).combine_chunks()
         titles = table.column("title").combine_chunks() if "title" in table.column_names else None
+        cold = np.asarray(table.column("cold")) if "cold" in table.column_names else np.zeros(0, bool)
     except (OSError, KeyError, pa.ArrowException) as cause:
         raise ArtifactError(f"{path}: not readable ({cause}); export the model again") from None
     shape = next(iter(manifest.graphs["scan"].outputs.values())).shape
-    if not ids or None in ids or shape[-1] != len(ids):
+    if not len(ids) or ids.null_count or shape[-1] != len(ids):
         raise ArtifactError(f"{path}: names {len(ids):,} items, and the scan has {shape[-1]}; export the model again")
-    return ids, titles
+    if cold[: len(cold) - cold.sum()].any():
+        raise ArtifactError(f"{path}: has cold items before others; export the model again")
+    return Ids(ids), titles, np.flatnonzero(cold) + 1

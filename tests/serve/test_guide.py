@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from starlette.testclient import TestClient
-from tests.export import history_kit
+from tests.export import history_kit, label_kit
 
 from shopstill.serve.app.create import create_app
 from shopstill.serve.app.keys import SCOPES, add_key
@@ -60,7 +60,7 @@ def asked(words: list[str], key: str, lines: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def client(engine: Engine, bundles: Bundles, tmp_path: Path) -> Iterator[tuple[TestClient, str]]:
+def client(engine: Engine, bundles: Bundles, tiny_start: Path, tmp_path: Path) -> Iterator[tuple[TestClient, str]]:
     """A server as the guide has it: two models, a third in the folder, a product, a report; and a key to everything."""
     engine.load("fast", bundles("static towers, interaction"))
     engine.load("exact", bundles("cross, first token"))
@@ -72,6 +72,7 @@ def client(engine: Engine, bundles: Bundles, tmp_path: Path) -> Iterator[tuple[T
         ]
     )
     engine.recommenders.load(history_kit.written("item_mean", lambda: tmp_path)[1])
+    engine.categorisers.load(label_kit.written("both", tiny_start, lambda: tmp_path / "labels")[1])
     shutil.copytree(bundles("static towers, interaction"), tmp_path / "models" / "next")
     (tmp_path / "report.html").write_text("<title>report</title>", encoding="utf-8")
     keys = tmp_path / "keys.json"

@@ -44,6 +44,9 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
     one.add_argument(
         "--recommend", type=Path, action="append", default=[], metavar="BUNDLE", help="a model of histories; again"
     )
+    one.add_argument(
+        "--categorise", type=Path, action="append", default=[], metavar="BUNDLE", help="a model of classes; again"
+    )
     one.add_argument("--shadow", type=Path, metavar="BUNDLE", help="have it score a sample of the searches unseen")
     one.add_argument("--shadow-share", type=float, default=0.05, metavar="SHARE", help="of the searches, from 0 to 1")
     one.add_argument("--alarm", type=float, default=0.5, metavar="SHARE", help="of the first ten that a shadow shares")
@@ -78,7 +81,8 @@ def _serve(options: argparse.Namespace) -> None:
 def _opened(options: argparse.Namespace) -> Engine:
     """The index, made where there is none, with all models that are asked for."""
     from shopstill.serve.bundle.manifest import read
-    from shopstill.serve.engine.engine import Engine, Shadowing
+    from shopstill.serve.engine.engine import Engine
+    from shopstill.serve.engine.shadow import Shadowing
 
     index = options.index or Path("indexes") / read(options.bundle).name
     indexed(index, options.bundle, options.products, anew=options.anew)
@@ -90,6 +94,8 @@ def _opened(options: argparse.Namespace) -> Engine:
         beside(engine, options.also)
         for bundle in options.recommend:
             engine.recommenders.load(bundle)
+        for bundle in options.categorise:
+            engine.categorisers.load(bundle)
     except BaseException:
         engine.close()
         raise

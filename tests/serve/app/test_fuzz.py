@@ -42,7 +42,7 @@ def fuzzed(tmp_path: Path) -> tuple[Any, dict[str, str]]:
 def test_whatever_is_asked_is_answered_as_described(fuzzed: tuple[Any, dict[str, str]], mode: Any) -> None:
     described, headers = fuzzed
     operations = {found.ok().label: found.ok() for found in described.get_all_operations()}
-    assert len(operations) == 23
+    assert len(operations) == 24
     for label, operation in operations.items():
         if not (mode.is_negative and label in QUIET):
             fuzz(operation, mode, headers)

@@ -16,9 +16,10 @@ from tests.serve.conftest import Bundles
 
 from shopstill.core.errors import ArtifactError, DataError
 from shopstill.serve.bundle.load import load_bundle
-from shopstill.serve.engine.engine import Engine, Shadowing
+from shopstill.serve.engine.engine import Engine
 from shopstill.serve.engine.errors import UnknownModel, UnknownProduct
 from shopstill.serve.engine.ranking import Pace
+from shopstill.serve.engine.shadow import Shadowing
 from shopstill.serve.forms import Filters, Product, Search
 
 TOWERS, JOINT, CROSS = "static towers, interaction", "joint", "cross, first token"

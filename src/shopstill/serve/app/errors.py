@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from shopstill.core.errors import ArtifactError, ConfigError, DataError, ShopstillError, nearest
 from shopstill.serve.app.forms import Failed, Fault, Faulty
-from shopstill.serve.engine.errors import UnknownModel, UnknownProduct
+from shopstill.serve.engine.errors import UnknownModel, UnknownProduct, WrongField
 
 MOST_FAULTS = 20
 _SHOWN = 80
@@ -107,6 +107,8 @@ def of_library(cause: ShopstillError) -> Refusal:
         return Refusal(404, "unknown_product", message)
     if isinstance(cause, UnknownModel):
         return Refusal(404, "unknown_model", message)
+    if isinstance(cause, WrongField):
+        return Refusal(422, "invalid", message, field=cause.field)
     kinds = {DataError: "data", ArtifactError: "artifact", ConfigError: "configuration"}
     kind = next((kind for base, kind in kinds.items() if isinstance(cause, base)), "refused")
     return Refusal(422, kind, message)

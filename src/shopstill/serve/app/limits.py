@@ -13,6 +13,7 @@ from shopstill.serve.app.settings import Settings
 
 _PROBES = ("/healthz", "/readyz")
 _TEXTS = ("/rerank", "/embed")
+_PICTURES = "/categorise"
 
 
 class Limits:
@@ -101,6 +102,8 @@ def _allowed(scope: Scope, settings: Settings) -> _Allowed:
     path, method = scope["path"], scope["method"]
     if path == "/products" and method == "POST":
         return _Allowed(most=settings.bulk_bytes, seconds=settings.bulk_s)
+    if path == _PICTURES:
+        return _Allowed(most=settings.pictures_bytes, seconds=settings.body_s)
     texts = path in _TEXTS or (method == "PUT" and path.startswith("/products/"))
     return _Allowed(most=settings.texts_bytes if texts else settings.search_bytes, seconds=settings.body_s)
 

@@ -20,7 +20,7 @@ _ATTRIBUTE = re.compile(r"^ {8}(\w+): (.+?)\.?$", re.MULTILINE)
 
 TAGS = [
     {"name": "search", "description": "What shoppers ask."},
-    {"name": "ranking", "description": "Scores and vectors for a shop that keeps its own engine."},
+    {"name": "ranking", "description": "Scores, vectors and classes for a shop that keeps its own engine."},
     {"name": "why", "description": "What moved a score, and two models side by side."},
     {"name": "products", "description": "Changes to the catalogue; each is durable when it is answered."},
     {"name": "models", "description": "Bundles: loaded beside each other, switched in one step."},

@@ -8,6 +8,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from shopstill.data.images import ImageLimits
+from shopstill.serve.categories import Categorise, Categorised
 from shopstill.serve.forms import (
     Answer,
     Changed,
@@ -37,6 +39,9 @@ class Engine(Protocol):
 
     def recommend(self, asked: Recommend) -> Recommended:
         """Products that come next after a history."""
+
+    def categorise(self, asked: Categorise, limits: ImageLimits) -> Categorised:
+        """Classes of products that the caller shows."""
 
     def product(self, product_id: str) -> Product:
         """A product."""

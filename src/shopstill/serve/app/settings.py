@@ -26,7 +26,7 @@ class Settings:
         hosts: names under which the server is asked for, beside ``host``; ``*`` for any name.
         origins: other origins whose pages may ask from a browser, such as ``https://shop.example``.
         workers: searches that run at once; 0 for one a core.
-        heavy_workers: rerank, embed, why and compare that run at once, apart from searches.
+        heavy_workers: rerank, embed, categorise, why and compare that run at once, apart from searches.
         queue_ms: longest wait for a worker in a burst; where more is asked for than that, next to nobody may wait.
             Ten times as long while a model is loaded.
         change_queue_s: the same for changes to products and models, one of which runs at a time.
@@ -35,6 +35,7 @@ class Settings:
         burst: requests at once that the rate lets pass.
         search_bytes: longest body of most requests.
         texts_bytes: longest body that brings texts: rerank, embed, one product.
+        pictures_bytes: longest body that brings pictures.
         bulk_bytes: longest body of products.
         bodies_bytes: bodies of all requests together.
         body_s: time for a body to arrive.
@@ -44,8 +45,11 @@ class Settings:
         url_bytes: longest address.
         connections: connections open at once.
         query_chars: longest query.
-        documents: texts of one rerank or embed.
+        documents: texts of one rerank or embed, products of one categorise.
         document_chars: longest of these texts.
+        pictures: pictures of one request.
+        picture_bytes: largest file of these.
+        picture_pixels: of one picture, as the file has them.
         keys: file of API keys; without one nothing can be changed over HTTP.
         open_metrics: whether metrics and the lab need no key.
         log_texts: whether logs show what shoppers typed.
@@ -68,6 +72,7 @@ class Settings:
     burst: int = Field(default=20, ge=1, le=1_000_000)
     search_bytes: Bytes = 64 << 10
     texts_bytes: Bytes = 4 << 20
+    pictures_bytes: Bytes = 16 << 20
     bulk_bytes: Bytes = 64 << 20
     bodies_bytes: Bytes = 256 << 20
     body_s: Seconds = 10
@@ -79,6 +84,9 @@ class Settings:
     query_chars: int = Field(default=512, ge=1, le=512)
     documents: int = Field(default=1_000, ge=1, le=10_000)
     document_chars: int = Field(default=20_000, ge=1, le=100_000)
+    pictures: int = Field(default=16, ge=1, le=1_000)
+    picture_bytes: Bytes = 4 << 20
+    picture_pixels: int = Field(default=16_000_000, ge=1, le=80_000_000)
     keys: Path | None = None
     open_metrics: bool = True
     log_texts: bool = False

@@ -33,6 +33,14 @@ Pixels = NDArray[np.uint8]
 Cut = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
+class WrongPicture(DataError):
+    """One of several pictures cannot be used: ``at`` its place, ``reason`` why."""
+
+    def __init__(self, at: int, reason: str) -> None:
+        super().__init__(f"picture {at}: {reason}")
+        self.at, self.reason = at, reason
+
+
 class LabelBundle:
     """A model of classes as it is served.
 
@@ -117,7 +125,8 @@ class LabelBundle:
             limits: what a picture may cost; the defaults when None.
 
         Raises:
-            DataError: a picture cannot be used; which one, and why. Or the model looks at none.
+            WrongPicture: a picture cannot be used; which one, and why.
+            DataError: the model looks at none.
             MissingDependency: Pillow is not installed.
         """
         wanted, limits = self.form, limits or ImageLimits()
@@ -130,7 +139,7 @@ class LabelBundle:
                     content = picture if isinstance(picture, bytes) else files.read(str(picture), limits.file_bytes)
                     found[at] = decode(content, wanted, limits)
                 except ImageFault as fault:
-                    raise DataError(f"picture {at}: {fault}") from None
+                    raise WrongPicture(at, str(fault)) from None
         return found
 
     @property

@@ -12,9 +12,10 @@ import numpy as np
 from shopstill.core.errors import ArtifactError
 from shopstill.serve.bundle.manifest import GraphInfo
 
-_SLOWER = ["SkipLayerNormFusion", "MatMulAddFusion"]
+_LEFT_OUT = ["SkipLayerNormFusion", "MatMulAddFusion", "WeightBiasQuantization"]
 """Sum and norm in one operator are six times as slow as the two of them (onnxruntime 1.31, AVX2). Product and sum are
-joined before int8 is looked for, and hide it: such a layer is then computed in float32 after all."""
+joined before int8 is looked for, and hide it: such a layer is then computed in float32 after all. And what stands in
+float32 between two convolutions in int8, because rounding it would cost too much, would be rounded all the same."""
 
 
 def runtime() -> Any:
@@ -64,7 +65,7 @@ class Sessions:
         path = self._folder / self._graphs[name].file
         try:
             return ort.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER
+                str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=_LEFT_OUT
             )
         except Exception as cause:  # noqa: BLE001 - onnxruntime raises nothing finer
             raise ArtifactError(

@@ -6,15 +6,17 @@ import logging
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from shopstill.core.errors import DataError, ShopstillError
+from shopstill.data.images import ImageLimits
 from shopstill.data.text import normalise
 from shopstill.serve.bundle.manifest import read
+from shopstill.serve.categories import Categorise, Categorised
+from shopstill.serve.engine.categorise import Categorisers
 from shopstill.serve.engine.compare import compare
 from shopstill.serve.engine.errors import UnknownModel, UnknownProduct
 from shopstill.serve.engine.models import Models
@@ -22,7 +24,7 @@ from shopstill.serve.engine.ranking import Pace
 from shopstill.serve.engine.recent import Recent
 from shopstill.serve.engine.recommend import Recommenders
 from shopstill.serve.engine.search import Ranking, Served, search
-from shopstill.serve.engine.shadow import NOTHING, Shadow
+from shopstill.serve.engine.shadow import NOTHING, Shadow, Shadowing
 from shopstill.serve.engine.suggest import suggestions
 from shopstill.serve.engine.why import why
 from shopstill.serve.forms import (
@@ -52,15 +54,6 @@ REBUILT_AT, REBUILT_SHARE = 20_000, 5
 """Changed products at which a new generation is made: at least so many, and at least one in so many of all."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shadowing:
-    """A second model off the path of the answers: its bundle, the share of searches it scores, and when to alarm."""
-
-    bundle: Path
-    share: float = 0.05
-    alarm: float = 0.5
-
-
 class Engine:
     """Searches an index with the models that are loaded. Make one with ``open``."""
 
@@ -68,7 +61,7 @@ class Engine:
         self._live, self._models, self._shadow = index, models, shadow
         self._recent: Recent[Ranking] = Recent()
         self._rebuilding = threading.Lock()
-        self.recommenders = Recommenders()
+        self.recommenders, self.categorisers = Recommenders(), Categorisers()
 
     @classmethod
     def open(cls, index: Path, bundle: Path, *, threads: int = 1, shadow: Shadowing | None = None) -> Engine:
@@ -132,6 +125,10 @@ class Engine:
     def recommend(self, asked: Recommend) -> Recommended:
         """Products that come next after a history."""
         return self.recommenders.answer(asked, self._live.now.catalogue)
+
+    def categorise(self, asked: Categorise, limits: ImageLimits) -> Categorised:
+        """Classes of products that the caller shows."""
+        return self.categorisers.answer(asked, limits)
 
     def product(self, product_id: str) -> Product:
         """A product.

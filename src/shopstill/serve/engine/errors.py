@@ -21,8 +21,17 @@ class UnknownModel(DataError):
         super().__init__(f"model {name!r}: not loaded; {nearest(name, loaded)}")
 
 
-class NoRecommender(UnknownModel):
-    """No model of histories is loaded at all."""
+class NoModel(UnknownModel):
+    """No model of a kind is loaded at all, such as ``a model of histories``, which an option loads."""
 
-    def __init__(self) -> None:
-        DataError.__init__(self, "no model of histories is loaded; start the server with --recommend BUNDLE")
+    def __init__(self, what: str, option: str) -> None:
+        none = what.replace("a ", "no ", 1)
+        DataError.__init__(self, f"{none} is loaded; start the server with {option} BUNDLE")
+
+
+class WrongField(DataError):
+    """A field of what is asked is not what it must be: its name, and what is wrong and allowed."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field

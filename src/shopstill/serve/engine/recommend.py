@@ -7,11 +7,11 @@ from time import perf_counter
 
 import numpy as np
 
-from shopstill.core.errors import ConfigError, DataError
+from shopstill.core.errors import DataError
 from shopstill.serve.bundle.history import EMPTY, HistoryBundle
 from shopstill.serve.bundle.load import load_history
 from shopstill.serve.bundle.scan import Wanted
-from shopstill.serve.engine.errors import NoRecommender, UnknownModel
+from shopstill.serve.engine.beside import Beside
 from shopstill.serve.forms import Next, Recommend, Recommended
 from shopstill.serve.index import facets
 from shopstill.serve.index.catalogue import Catalogue
@@ -21,22 +21,16 @@ class Recommenders:
     """Models of histories by name; the first one answers where none is named."""
 
     def __init__(self) -> None:
-        self._bundles: dict[str, HistoryBundle] = {}
+        self._models = Beside("a model of histories", "--recommend", load_history, _warm)
 
     def load(self, folder: Path) -> str:
-        """Load a model under its own name, and have it answer once, so that no shopper waits for the first time.
+        """Load a model under its own name, and have it answer once.
 
         Raises:
             ArtifactError: there is no bundle of histories, or it is torn.
             ConfigError: there is one of this name already.
         """
-        bundle = load_history(folder)
-        name = bundle.manifest.name
-        if name in self._bundles:
-            raise ConfigError(f"{folder}: a model of histories named {name!r} is loaded already; name each otherwise")
-        bundle.best([np.ones(1, np.int64)], Wanted(limit=1))
-        self._bundles[name] = bundle
-        return name
+        return self._models.load(folder)
 
     def answer(self, asked: Recommend, catalogue: Catalogue) -> Recommended:
         """The products that come next: those of the catalogue that the model knows, and that fit.
@@ -46,12 +40,7 @@ class Recommenders:
             DataError: the model knows nothing of the history, and needs something.
         """
         began = perf_counter()
-        name = asked.model or next(iter(self._bundles), None)
-        if name is None or not self._bundles:
-            raise NoRecommender
-        bundle = self._bundles.get(name)
-        if bundle is None:
-            raise UnknownModel(name, self._bundles)
+        name, bundle = self._models.pick(asked.model)
         history, unknown = bundle.numbers(asked.history)
         if not len(history) and bundle.manifest.kind not in EMPTY:
             raise DataError(
@@ -60,6 +49,10 @@ class Recommenders:
             )
         items = _best(bundle, history, asked, catalogue)
         return Recommended(items=items, unknown=unknown, took_ms=round((perf_counter() - began) * 1000, 3), model=name)
+
+
+def _warm(bundle: HistoryBundle) -> object:
+    return bundle.best([np.ones(1, np.int64)], Wanted(limit=1))
 
 
 def _best(bundle: HistoryBundle, history: np.ndarray, asked: Recommend, catalogue: Catalogue) -> list[Next]:

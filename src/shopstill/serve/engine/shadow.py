@@ -7,6 +7,8 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,15 @@ NOTHING: dict[str, Any] = {
     "slices": {},
 }
 """The state where no second model is there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shadowing:
+    """A second model off the path of the answers: its bundle, the share of searches it scores, and when to alarm."""
+
+    bundle: Path
+    share: float = 0.05
+    alarm: float = 0.5
 
 
 class Shadow:

@@ -148,8 +148,8 @@ def hold_to_number(state: State, given: int, field: str) -> None:
         raise several([Faulty(message=f"{field}: has {given} items; 1 to {most} are allowed", field=field)])
 
 
-def hold_to_lengths(state: State, texts: Sequence[str], field: str) -> None:
-    """Hold each text to the longest that the server takes.
+def hold_to_lengths(state: State, texts: Sequence[str], field: str, part: str = "") -> None:
+    """Hold each text to the longest that the server takes; ``part`` is where in an item it stands.
 
     Raises:
         Refusal: one is longer.
@@ -157,5 +157,5 @@ def hold_to_lengths(state: State, texts: Sequence[str], field: str) -> None:
     most = state.settings.document_chars
     for at, text in enumerate(texts):
         if len(text) > most:
-            message = f"{field}.{at}: has {len(text)} characters; {most} at most"
-            raise several([Faulty(message=message, field=f"{field}.{at}")])
+            place = f"{field}.{at}.{part}".rstrip(".")
+            raise several([Faulty(message=f"{place}: has {len(text)} characters; {most} at most", field=place)])

@@ -1,4 +1,4 @@
-"""Compute linear layers in int8, on grids of activations that calibration rows fixed."""
+"""Compute linear layers and convolutions in int8, on grids of activations that calibration rows fixed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import ClassVar, Literal
 
 from shopstill.compress import Stage
 from shopstill.compress._calibration import Calibration, M, copied
+from shopstill.compress._convolutions import convolutions
+from shopstill.compress._convolutions import parts as convolved
 from shopstill.compress._linears import Calibrate, Least, Percentile, Rows, Seen, linears, observe, worth
-from shopstill.compress._sensitivity import Bound, stand_in
+from shopstill.compress._sensitivity import Bound, Pair, stand_in
 from shopstill.core.config import config
 from shopstill.models.compact._grid import grid_of
 from shopstill.models.compact._part import Linear
@@ -24,6 +26,9 @@ class Int8Static:
     ends if by percentile; a transformer's few largest values carry much, so that cutting them off costs more than it
     gains. Layers that do less than ``least`` of all multiplications stay as they are, and so do those that cost most,
     until scores shift by no more than ``bound``.
+
+    Of convolutions all but those of pixels are computed so, however little they do, since what lies between two of them
+    then stays in uint8; their norms are folded in.
 
     Raises:
         ConfigError: there is no layer to quantize, or none within the bound.
@@ -51,7 +56,10 @@ class Int8Static:
         layers = linears(made.network)
         seen = observe(made, calibration, layers, self.rows, spread=self.calibrate != "minmax")
         parts = self.parts(worth(made.network, layers, seen, self.least), seen)
-        stand_in(made, {name: (layers[name], part) for name, part in parts.items()}, calibration, self.bound, self.kind)
+        pairs: dict[str, Pair] = {name: (layers[name], part) for name, part in parts.items()}
+        found = convolutions(made.network)
+        pairs |= convolved(made, calibration, found, self.rows, (self.calibrate, self.percentile))
+        stand_in(made, pairs, calibration, self.bound, self.kind)
         return made
 
     def parts(self, layers: Mapping[str, Linear], seen: Mapping[str, Seen]) -> dict[str, Part]:

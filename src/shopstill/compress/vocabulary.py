@@ -15,6 +15,7 @@ from shopstill.core.config import config
 from shopstill.core.errors import ConfigError
 from shopstill.models.encoder import Encoder
 from shopstill.models.foreign import ForeignEncoder
+from shopstill.models.label.texts import BagBody
 from shopstill.models.towers import TokenTower
 
 
@@ -56,13 +57,13 @@ class Vocabulary:
         ids = _tokens.kept_ids(
             stated, {*used, *special, *range(min(self.common, tokenizer.vocab))}, self.characters == "all"
         )
-        _cut(made.network, torch.tensor(ids))
+        _cut(made.network, torch.tensor(ids), tokenizer.vocab)
         calibration.notes[self.kind] = {"before": tokenizer.vocab, "after": len(ids), "used": len(used)}
         cut = _tokens.written(_tokens.remapped(stated, ids))
         return cast("M", replace(cast("Any", made), tokenizer=cut))
 
 
-def _cut(network: nn.Module, ids: Tensor) -> None:
+def _cut(network: nn.Module, ids: Tensor, vocab: int) -> None:
     for name, module in list(network.named_modules()):
         if isinstance(module, ForeignEncoder):
             raise ConfigError(
@@ -71,6 +72,10 @@ def _cut(network: nn.Module, ids: Tensor) -> None:
         if isinstance(module, Encoder):
             module.tokens = _rows(module.tokens, ids, f"{name}.tokens")
             module.size = replace(module.size, vocab=len(ids))
+        if isinstance(module, BagBody) and module.config.tokens:
+            # Behind the tokens lie the buckets of runs of letters, which stay.
+            buckets = torch.arange(vocab, vocab + module.config.buckets)
+            module.table = _rows(module.table, torch.cat([ids, buckets]), f"{name}.table")
         if isinstance(module, TokenTower):
             module.importance = _rows(module.importance, ids, f"{name}.importance")
             if not isinstance(module.body, Encoder):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shopstill.models.vision.config import EfficientNetLite, MobileNet, Picture, ResNet, SmallCNN, Vision
 from shopstill.models.vision.efficientnet_lite import EfficientNetLiteBody
-from shopstill.models.vision.layers import Body, Channels, Place, Widths, counts, places
+from shopstill.models.vision.layers import PIXELS, Body, Channels, ConvNorm, Place, Widths, counts, places
 from shopstill.models.vision.mobilenet import MobileNetBody
 from shopstill.models.vision.reader import GRID, PictureReader, Seen
 from shopstill.models.vision.resnet import ResNetBody
@@ -12,8 +12,10 @@ from shopstill.models.vision.small_cnn import SmallCNNBody
 
 __all__ = [
     "GRID",
+    "PIXELS",
     "Body",
     "Channels",
+    "ConvNorm",
     "EfficientNetLite",
     "MobileNet",
     "Picture",

@@ -6,7 +6,7 @@ Shapes: ``N`` texts, ``S`` letters or runs of all of them.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -36,21 +36,31 @@ def grams(texts: Sequence[str], buckets: int, sizes: tuple[int, int], letters: i
     folded = [f" {unicodedata.normalize('NFKC', text).lower()[:letters]} " for text in texts]
     size_N = np.fromiter(map(len, folded), np.int64, len(folded))
     letter_S = np.frombuffer("".join(folded).encode("utf-32-le", "replace"), "<u4").astype(np.uint64)
-    text_S = np.repeat(np.arange(len(folded)), size_N)
-    hash_S = np.zeros(len(letter_S), np.uint64)
-    left_S = np.repeat(np.cumsum(size_N), size_N) - np.arange(len(letter_S))
-    owners, found = [], []
-    for length in range(1, sizes[1] + 1):
-        # What lies beyond a text's end is hashed too, and left out below.
-        hash_S = hash_S * _STEP + np.append(letter_S[length - 1 :], np.zeros(min(length - 1, len(letter_S)), np.uint64))
-        if length >= sizes[0]:
-            whole = left_S >= length
-            owners.append(text_S[whole])
-            found.append(_bucket(hash_S[whole], buckets))
-    order = np.argsort(np.concatenate(owners), kind="stable")
+    runs = [_bucket(hash_S, buckets) for hash_S in _hashes(letter_S, sizes)]
     length_N = np.maximum(size_N[:, None] - np.arange(sizes[0], sizes[1] + 1) + 1, 0).sum(1).astype(np.int32)
     start_N = np.cumsum(length_N, dtype=np.int64) - length_N
-    return Ragged(ids_S=np.concatenate(found)[order], start_N=start_N, length_N=length_N)
+    ids_S = np.concatenate(runs) if len(folded) == 1 else _by_text(runs, size_N, sizes[0])
+    return Ragged(ids_S=ids_S, start_N=start_N, length_N=length_N)
+
+
+def _hashes(letter_S: np.ndarray, sizes: tuple[int, int]) -> Iterator[np.ndarray]:
+    """Of each length in turn the hash of every run, also of those that reach into the next text."""
+    hash_S = letter_S
+    for length in range(1, sizes[1] + 1):
+        if length > 1:
+            hash_S = hash_S[: max(0, len(letter_S) - length + 1)] * _STEP + letter_S[length - 1 :]
+        if length >= sizes[0]:
+            yield hash_S
+
+
+def _by_text(runs: Sequence[np.ndarray], size_N: np.ndarray, shortest: int) -> np.ndarray:
+    """Runs text by text, without those that reach into the next one."""
+    text_S = np.repeat(np.arange(len(size_N)), size_N)
+    left_S = np.repeat(np.cumsum(size_N), size_N) - np.arange(len(text_S))
+    whole = [left_S[: len(run)] >= length for length, run in enumerate(runs, shortest)]
+    owner = np.concatenate([text_S[: len(there)][there] for there in whole])
+    found = np.concatenate([run[there] for run, there in zip(runs, whole, strict=True)])
+    return found[np.argsort(owner, kind="stable")]
 
 
 def _bucket(hash_S: np.ndarray, buckets: int) -> np.ndarray:

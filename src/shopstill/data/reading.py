@@ -76,8 +76,9 @@ def _grams(texts: Sequence[str], reading: Reading) -> Ragged:
 
 def _joined(one: Ragged, other: Ragged, shift: int) -> Ragged:
     """The rows of two side by side; the ids of the second count from ``shift``."""
-    owner_S = np.concatenate([np.repeat(np.arange(len(part)), part.length_N) for part in (one, other)])
     ids_S = np.concatenate([one.ids_S, other.ids_S + np.int32(shift)])
+    if len(one) > 1:
+        owner_S = np.concatenate([np.repeat(np.arange(len(part)), part.length_N) for part in (one, other)])
+        ids_S = ids_S[np.argsort(owner_S, kind="stable")]
     length_N = one.length_N + other.length_N
-    start_N = np.cumsum(length_N, dtype=np.int64) - length_N
-    return Ragged(ids_S=ids_S[np.argsort(owner_S, kind="stable")], start_N=start_N, length_N=length_N)
+    return Ragged(ids_S=ids_S, start_N=np.cumsum(length_N, dtype=np.int64) - length_N, length_N=length_N)

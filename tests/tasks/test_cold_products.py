@@ -72,7 +72,7 @@ def _shipped(shop: Shop, told: AttributeConfig | None, folder: Path, epochs: int
 
 
 def test_new_products_of_the_kind_that_comes_next_stand_first(shop: Shop, tmp_path: Path) -> None:
-    served = load_history(_shipped(shop, AttributeConfig(), tmp_path, 15))
+    served = load_history(_shipped(shop, AttributeConfig(id_dropout=0.1), tmp_path, 15))
     new = [served.item_ids[item - 1] for item in served.cold.tolist()]
     assert sorted(new) == sorted(_name(k, n) for k in range(KINDS) for n in range(EACH - NEW, EACH)), (
         "'odd' is not told"

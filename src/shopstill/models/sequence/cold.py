@@ -1,8 +1,8 @@
 """Items that nobody has taken up: they have no vector of their own, and are what their attributes say.
 
-A network learns to read such items where training leaves out an item's own vector now and then (``Sizes.id_dropout``),
-as DropoutNet does with the preferences of users and items (Volkovs, Yu and Poutanen, "DropoutNet: addressing cold start
-in recommender systems", NeurIPS 2017).
+Training can leave out items' own vectors now and then (``Sizes.id_dropout``), so that a network learns to read what
+their attributes say, as DropoutNet does with the preferences of users and items (Volkovs, Yu and Poutanen, "DropoutNet:
+addressing cold start in recommender systems", NeurIPS 2017).
 
 Shapes: ``V`` items, ``W`` cold ones, ``L`` pairs of an item and an attribute, ``D`` width.
 """

@@ -76,8 +76,8 @@ from 0 to 255, {height} high and {width} wide: pictures turned as the camera was
 pixels further is in the graph. Reading files needs Pillow (`pip install 'shopstill[vision]'`); ready pixels do not."""
 
 _FITS = {
-    "letterbox": "made smaller with their proportions kept, between bars of white",
-    "squash": "made smaller to fill the whole",
+    "letterbox": "scaled with their proportions kept, between bars of white",
+    "squash": "scaled to fill the whole",
 }
 
 

@@ -36,12 +36,13 @@ def places(orders: Mapping[str, tuple[np.ndarray, np.ndarray]], shown: Sequence[
         orders: rows, best first, and their scores, by name.
         shown: rows of the products.
     """
-    found: dict[int, dict[str, Place]] = {row: {} for row in shown}
+    found: list[dict[str, Place]] = [{} for _ in shown]
+    shown_S = np.array(shown, np.int64)
     for name, (rows, scores) in orders.items():
-        for at, row in enumerate(rows.tolist()):
-            if row in found:
-                found[row][name] = Place(rank=at + 1, score=float(scores[at]))
-    return [found[row] for row in shown]
+        at_S, rank_S = np.nonzero(shown_S[:, None] == rows)
+        for at, rank, score in zip(at_S.tolist(), rank_S.tolist(), scores[rank_S].tolist(), strict=True):
+            found[at][name] = Place(rank=rank + 1, score=score)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

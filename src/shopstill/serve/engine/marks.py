@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -29,15 +29,7 @@ def words(text: str) -> list[Word]:
     >>> [word.text for word in words("Stainless-steel kettle 1.5L 不锈钢水壶")]
     ['Stainless-steel', 'kettle', '1.5L', '不锈钢', '水壶']
     """
-    if text.isascii():
-        return [Word(match[0], match.start(), match.end()) for match in _PLAIN.finditer(text)]
-    found: list[Word] = []
-    for match in _WORD.finditer(text):
-        start = match.start()
-        for part in _cut(match[1]) if match[1] else (match[0],):
-            found.append(Word(part, start, start + len(part)))
-            start += len(part)
-    return found
+    return [Word(word, start, start + len(word)) for word, start in _read(text)]
 
 
 def marks(text: str, asked: Set[str], prefix: str = "") -> list[tuple[int, int]]:
@@ -47,16 +39,24 @@ def marks(text: str, asked: Set[str], prefix: str = "") -> list[tuple[int, int]]
     [(4, 8)]
     """
     return [
-        (word.start, word.stop)
-        for word, tokens in _read(text)
-        if not asked.isdisjoint(tokens) or (prefix and word.text.casefold().startswith(prefix))
+        (start, start + len(word))
+        for word, start in _read(text)
+        if not asked.isdisjoint(_tokens(word)) or (prefix and word.casefold().startswith(prefix))
     ]
 
 
-@lru_cache(1 << 14)
-def _read(text: str) -> list[tuple[Word, tuple[str, ...]]]:
-    """The words of a title, which is shown again and again, with the tokens of each."""
-    return [(word, _tokens(word.text)) for word in words(text)]
+def _read(text: str) -> Iterator[tuple[str, int]]:
+    """The words of a text and where they begin. Nothing of it is kept: a server shows another title each time, and
+    what it kept of all of them would be looked through by the collector of cycles, again and again."""
+    if text.isascii():
+        for match in _PLAIN.finditer(text):
+            yield match[0], match.start()
+        return
+    for match in _WORD.finditer(text):
+        start = match.start()
+        for part in _cut(match[1]) if match[1] else (match[0],):
+            yield part, start
+            start += len(part)
 
 
 @lru_cache(1 << 15)

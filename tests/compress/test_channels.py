@@ -10,6 +10,7 @@ import pytest
 import torch
 from tests.models.label.conftest import CLASS_N, IMAGES, SIZE, TITLES, inputs, make, rows
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from shopstill.compress import PASSES
 from shopstill.compress._calibration import Calibration
@@ -26,6 +27,8 @@ from shopstill.types import Term
 __all__ = ["make", "rows"]
 
 PICTURES = [*IMAGES, "both, cross", "both, late, bag"]
+GRAPHS = ["resnet 50", "mobilenet, squeezed", "efficientnet_lite", "both, cross"]
+"""Whose graphs are looked at here; to trace one takes seconds, and bundles of every kind have tests of their own."""
 WAYS: list[dict[str, Any]] = [
     {"importance": "taylor"},
     {"importance": "activation", "scope": "layer"},
@@ -79,6 +82,25 @@ def test_channels_go_and_what_is_left_is_a_model(
     np.testing.assert_array_equal(logits(families.load(tmp_path / "made"), rows), found)
     again = Channels(share=0.5, **{"multiple": 2, **way}).apply(make(kind), calibration(rows, tmp_path / "fit"))
     np.testing.assert_array_equal(logits(again, rows), found)
+
+
+def _flops(model: LabelModel, rows: LabelRows) -> int:
+    """What torch counts for the convolutions of one row."""
+    with FlopCounterMode(display=False) as counter:
+        model.network(**inputs(model, rows))
+    found = counter.get_flop_counts()["Global"]
+    return sum(count for op, count in found.items() if "conv" in str(op))
+
+
+@pytest.mark.parametrize("kind", ["resnet 18", "both, late, bag"])
+def test_a_share_of_the_multiplications_stays(kind: str, make: Any, rows: LabelRows, tmp_path: Path) -> None:
+    """By torch's own count of what the convolutions do, which knows nothing of names and channels."""
+    model = make(kind)
+    given = calibration(rows, tmp_path / "fit")
+    made = Channels(share=0.5, scope="multiplications", multiple=1).apply(model, given)
+    assert 0.4 < _flops(made, rows) / _flops(model, rows) <= 0.51  # linear layers count as well
+    by_count = Channels(share=0.5, multiple=1).apply(model, given)
+    assert counts(made.network) != counts(by_count.network)
 
 
 def _silenced(model: LabelModel, gone: int) -> dict[str, Tensor]:
@@ -236,11 +258,11 @@ def _traced(model: LabelModel, folder: Path, rows: LabelRows) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [*PICTURES, "bag", "text, mean"])
+@pytest.mark.parametrize("kind", [*GRAPHS, "bag", "text, mean"])
 def test_the_graph_says_what_the_model_says(kind: str, make: Any, rows: LabelRows, tmp_path: Path) -> None:
     """Normalisation is in the graph; whole and, where there are channels, pruned."""
     model = make(kind)
-    if kind in PICTURES:
+    if kind in GRAPHS:
         model = Channels(multiple=2).apply(model, calibration(rows, tmp_path / "fit"))
     np.testing.assert_allclose(_traced(model, tmp_path / "graph", rows), logits(model, rows)[:5], rtol=1e-3, atol=1e-3)
     assert model.size in (SIZE, None)

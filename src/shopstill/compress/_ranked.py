@@ -25,12 +25,19 @@ def kept(scores: Mapping[str, Tensor], share: float, scope: Scope, multiple: int
     {'a': [0, 2], 'b': [0]}
     """
     if scope == "layer":
-        counts = {name: round(share * len(score)) for name, score in scores.items()}
-    else:
-        every = torch.cat(list(scores.values()))
-        owner = torch.cat([torch.full((len(score),), at) for at, score in enumerate(scores.values())])
-        best = owner[torch.argsort(every, descending=True, stable=True)[: round(share * len(every))]]
-        counts = dict(zip(scores, torch.bincount(best, minlength=len(scores)).tolist(), strict=True))
+        return _counted(scores, {name: round(share * len(score)) for name, score in scores.items()}, multiple)
+    return best_of(scores, round(share * sum(map(len, scores.values()))), multiple)
+
+
+def best_of(scores: Mapping[str, Tensor], count: int, multiple: int = 1) -> dict[str, Tensor]:
+    """Positions of the best ``count`` units over all layers, as ``kept`` gives them."""
+    owner = torch.cat([torch.full((len(score),), at) for at, score in enumerate(scores.values())])
+    best = owner[torch.argsort(torch.cat(list(scores.values())), descending=True, stable=True)[:count]]
+    counts = dict(zip(scores, torch.bincount(best, minlength=len(scores)).tolist(), strict=True))
+    return _counted(scores, counts, multiple)
+
+
+def _counted(scores: Mapping[str, Tensor], counts: Mapping[str, int], multiple: int) -> dict[str, Tensor]:
     return {name: _best(score, _rounded(counts[name], multiple, len(score))) for name, score in scores.items()}
 
 

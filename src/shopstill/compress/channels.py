@@ -17,6 +17,7 @@ from shopstill.compress import Stage
 from shopstill.compress._calibration import Calibration, M, copied
 from shopstill.compress._encoders import slim
 from shopstill.compress._importance import Importance, objective_for
+from shopstill.compress._multiplications import Costs, kept_by_cost
 from shopstill.compress._ranked import Scope, kept, levelled
 from shopstill.core.config import config
 from shopstill.core.errors import ConfigError
@@ -28,11 +29,13 @@ from shopstill.train.objective import Objective
 class Channels:
     """Keep the most important channels; those that residual sums tie together stay or go together.
 
-    ``share`` of them stays, of each name or over all, in multiples of ``multiple``. A channel's importance is the sum
-    of its filters' absolute weights, norm folded in (magnitude: Li et al. 2017, arXiv:1608.08710), its root mean square
-    times the weights that read it (activation), or ``Σ_batches (Σ y·∂L/∂y)²`` of what is written to it, the change of
-    the objective without it to first order (taylor: Molchanov et al. 2019, arXiv:1906.10771). What norms know of their
-    inputs is then found anew on the calibration rows.
+    ``share`` of them stays, of each name (``scope: layer``) or over all (``global``), in multiples of ``multiple``; or
+    (``multiplications``) as many as leave ``share`` of the multiplications that a picture takes, those first to go that
+    matter least for what they cost: early channels are few and dear, late ones many and cheap. A channel's importance
+    is the sum of its filters' absolute weights, norm folded in (magnitude: Li et al. 2017, arXiv:1608.08710), its root
+    mean square times the weights that read it (activation), or ``Σ_batches (Σ y·∂L/∂y)²`` of what is written to it, the
+    change of the objective without it to first order (taylor: Molchanov et al. 2019, arXiv:1906.10771). What norms know
+    of their inputs is then found anew on the calibration rows.
 
     Raises:
         ConfigError: the model reads no pictures, or its convolutions are compact already.
@@ -44,7 +47,7 @@ class Channels:
     kind: Literal["channels"] = "channels"
     share: float = Field(default=0.5, gt=0, le=1)
     importance: Importance = "taylor"
-    scope: Scope = "global"
+    scope: Scope | Literal["multiplications"] = "global"
     multiple: int = Field(default=8, ge=1)
     rows: int = Field(default=512, ge=2)
 
@@ -58,12 +61,20 @@ class Channels:
         """The model without its least important channels."""
         made = copied(model)
         every = _places(made.network)
-        stay = kept(self._scores(made, calibration, every), self.share, self.scope, self.multiple)
+        stay = self._kept(made, calibration, every)
         for place in every:
             _narrow(place, stay)
         _renorm(made, calibration, self.rows)
         calibration.notes[self.kind] = {name: len(found) for name, found in stay.items()}
         return made
+
+    def _kept(self, model: Any, calibration: Calibration, every: Sequence[Place]) -> dict[str, Tensor]:
+        scores = self._scores(model, calibration, every)
+        if self.scope != "multiplications":
+            return kept(scores, self.share, self.scope, self.multiple)
+        for batch in calibration.batches(model, 1):
+            return kept_by_cost(scores, self.share, self.multiple, Costs.of(model.network, every, batch.inputs))
+        return {}
 
     def _scores(self, model: Any, calibration: Calibration, every: Sequence[Place]) -> dict[str, Tensor]:
         writers = {name: _writers(name, every) for name in dict.fromkeys(p.writes for p in every) if name is not None}

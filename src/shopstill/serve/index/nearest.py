@@ -36,11 +36,13 @@ class Nearest:
     @staticmethod
     def open(vectors_PD: np.ndarray | Vectors, folder: Path) -> Nearest:
         """With the graph that ``build`` wrote, if it wrote one."""
-        if not (folder / _GRAPH).exists():
+        path = folder / _GRAPH
+        if not path.exists():
             return Nearest(vectors_PD)
+        _fetch(path)
         # Keys are rows. To look nodes up by them takes a table, which takes two thirds of the time of opening a million
         # products, in which no other thread may run.
-        return Nearest(vectors_PD, _usearch().Index.restore(str(folder / _GRAPH), view=True, enable_key_lookups=False))
+        return Nearest(vectors_PD, _usearch().Index.restore(str(path), view=True, enable_key_lookups=False))
 
     @property
     def exact(self) -> bool:
@@ -90,6 +92,14 @@ def best(rows: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.n
         rows, scores = rows[kept], scores[kept]
     order = np.argsort(-scores, kind="stable")[:k]
     return rows[order], scores[order]
+
+
+def _fetch(path: Path) -> None:
+    """Have a file in memory before it is mapped: to open a graph is to look at all of it, and no other thread runs."""
+    piece = bytearray(1 << 20)
+    with open(path, "rb", buffering=0) as handle:
+        while handle.readinto(piece):
+            pass
 
 
 def _usearch() -> Any:

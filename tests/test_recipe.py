@@ -290,7 +290,7 @@ def test_chains_that_cannot_be_run_are_named(
         ({"of": "fast", "passes": [{"kind": "tables", "bits": 5}]}, "bits"),
         ({"of": "fast", "passes": [{"kind": "tables", "bist": 8}]}, "did you mean 'bits'"),
         ({"of": "fast", "passes": []}, "passes"),
-        ({"of": "fast", "passes": ["tables"], "by": "rmse"}, "a guard does not fit"),
+        ({"of": "fast", "passes": ["tables"], "by": "rmse"}, "is an error, of which no part is kept"),
     ],
 )
 def test_passes_are_read_with_errors_that_teach(

@@ -85,14 +85,18 @@ def scores_of(made: Made) -> dict[Part, np.ndarray]:
 
 
 def kept(flow: Run, origin: Made, made: Made, metric: str) -> Estimate:
-    """The part of the origin's quality over random order that a model keeps, on validation queries.
+    """The part of the origin's quality over random order (or the commonest class) that a model keeps, on validation
+    queries.
 
-    Where the origin itself is not shown to be better than random order, there is nothing to lose: it is 1.
+    Where the origin itself is not shown to be better than that, there is nothing to lose: it is 1.
     """
     quick = replace(flow.recipe.judging, metrics=(metric,), **_GUARD)
-    scores = {"origin": scores_of(origin)["valid"], "step": scores_of(made)["valid"]}
+    said = {"origin": scores_of(origin)["valid"], "step": scores_of(made)["valid"]}
+    # What is judged is the validation part; nothing else is looked at.
+    judged = {name: flow.course.judged({"valid": outputs, "test": outputs}) for name, outputs in said.items()}
     truth = replace(flow.course.truth("valid"), slices={}, row_slices={})
-    found = compare(truth, scores, {"origin": "teacher", "step": "student"}, quick)
+    scores, predictions = ({name: part[at] for name, part in judged.items()} for at in (0, 1))
+    found = compare(truth, scores, {"origin": "teacher", "step": "student"}, quick, predictions)
     part = found.kept_by("step", metric)
     return part.headroom if part and part.headroom else Estimate(value=1.0, low=None, high=None)
 

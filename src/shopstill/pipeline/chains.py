@@ -22,7 +22,7 @@ from shopstill.models import families
 from shopstill.pipeline.bundles import Made, bundled, kept
 from shopstill.pipeline.flow import MODEL, Run
 from shopstill.recipe import Chain
-from shopstill.recipe.parts import imitation
+from shopstill.recipe.parts import guard_of, imitation
 from shopstill.tasks import TEACHER
 from shopstill.teach import teacher as teachers
 from shopstill.train.batches import TrainingSet
@@ -84,7 +84,8 @@ def _chain(ground: Ground, name: str, chain: Chain, ends: Mapping[str, Made]) ->
 
 def _guarded(tries: _Try, at: Made, origin: Made, portion: list[Pass]) -> list[Made]:
     """The steps of a portion, as mild as the guard asks for; none where even the mildest keeps too little."""
-    chain = tries.chain
+    chain, flow = tries.chain, tries.ground.flow
+    metric = guard_of(chain, flow.recipe.judging.metrics)
     for attempt, passes in enumerate(_milder(portion)):
         try:
             done = tries.apply(at, passes, attempt)
@@ -92,10 +93,10 @@ def _guarded(tries: _Try, at: Made, origin: Made, portion: list[Pass]) -> list[M
             if not attempt:
                 raise
             break  # so mild that the pass finds nothing to do
-        quality = kept(tries.ground.flow, origin, done[-1], chain.by) if chain.keep else None
+        quality = kept(flow, origin, done[-1], metric) if chain.keep else None
         if quality is None or quality.value >= (chain.keep or 0):
             return done
-        _refused(tries.name, chain, passes, quality)
+        _refused(f"compress.{tries.name}: {_told(passes[0])}", chain, metric, quality)
     log.warning("%s: %s is left out: even at its mildest it keeps too little", tries.name, _told(portion[0]))
     return []
 
@@ -117,9 +118,9 @@ def _milder(portion: list[Pass]) -> Iterator[list[Pass]]:
         at = at.milder() if isinstance(at, Softens) else None
 
 
-def _refused(name: str, chain: Chain, passes: Sequence[Pass], quality: Estimate) -> None:
+def _refused(step: str, chain: Chain, metric: str, quality: Estimate) -> None:
     bounds = "" if quality.low is None else f" [{quality.low:.3f}, {quality.high:.3f}]"
-    told = f"compress.{name}: {_told(passes[0])} keeps {quality.value:.3f}{bounds} of {chain.of}'s {chain.by}"
+    told = f"{step} keeps {quality.value:.3f}{bounds} of {chain.of}'s {metric}"
     if chain.on_loss == "refuse":
         raise QualityLoss(
             f"{told}, where keep asks for {chain.keep}; soften the pass, put recover behind it, lower keep, or set "

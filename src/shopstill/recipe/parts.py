@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -144,13 +144,11 @@ def _read_pass(value: Any) -> Pass:
     return build(PASSES.get(str(kind)), value, str(kind))
 
 
-def _ranks(metric: str) -> str:
-    found = parse_metric(metric)
-    if found.on != "scores":
-        raise ConfigError(
-            f"metric {metric!r}: reads grades, which a guard does not fit; use one of orders, such as ndcg@10"
-        )
-    return found.name
+def _kept_by(metric: str | None) -> str | None:
+    found = None if metric is None else parse_metric(metric)
+    if found is not None and not found.higher:
+        raise ConfigError(f"metric {metric!r}: is an error, of which no part is kept; use one of which more is better")
+    return None if found is None else found.name
 
 
 AnyPass = Annotated[Any, PlainValidator(_read_pass), PlainSerializer(plain)]
@@ -163,7 +161,8 @@ class Chain:
     ``of`` names the teacher, a student, or another chain that this one goes on from. Recovery learns from the teacher's
     labels by ``objective`` (a student's own where null). ``keep`` is the part of the origin's quality over random order
     that each step must keep, by the metric ``by`` on validation queries: a step that keeps less is refused, or made
-    milder and at last left out (``on_loss: back_off``).
+    milder and at last left out (``on_loss: back_off``). Where null, ``by`` is ``spearman`` if the recipe judges by it,
+    and else the first metric that the recipe judges by and of which more is better.
     """
 
     of: str
@@ -171,5 +170,16 @@ class Chain:
     objective: tuple[Term, ...] | None = Field(default=None, min_length=1)
     training: Training = Field(default_factory=lambda: Training(epochs=1, learning_rate=1e-4))
     keep: float | None = Field(default=None, gt=0, le=1)
-    by: Annotated[str, AfterValidator(_ranks)] = "spearman"
+    by: Annotated[str | None, AfterValidator(_kept_by)] = None
     on_loss: Literal["refuse", "back_off"] = "refuse"
+
+
+def guard_of(chain: Chain, metrics: Sequence[str]) -> str:
+    """The metric that a chain's guard reads, of a recipe that judges by some.
+
+    >>> guard_of(Chain(of="fast", passes=("tables",)), ["ece", "accuracy", "macro_f1"])
+    'accuracy'
+    """
+    better = [metric for metric in metrics if parse_metric(metric).higher]
+    usual = "spearman" if "spearman" in better or not better else better[0]
+    return chain.by or usual

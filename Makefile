@@ -30,7 +30,7 @@ demo: $(READY) ## distil a simulated shop's teacher into students, report, and s
 	"$(VENV)/bin/shopstill" run recipes/$(TASK).yaml $(if $(filter quickstart,$(TASK)),--serve) $(ARGS)
 
 test: $(READY) ## run the tests
-	@"$(RUN)" -m pytest -m "not bench" $(ARGS)
+	@OMP_NUM_THREADS=1 "$(RUN)" -m pytest -m "not bench" -n auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 check: $(READY) ## style, types, layers, budgets, examples in docstrings and documents
 	"$(RUN)" -m ruff check .

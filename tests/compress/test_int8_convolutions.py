@@ -70,7 +70,7 @@ def test_a_channel_that_is_constant_keeps_its_bias() -> None:
     assert float(found[0, 0].mean()) == pytest.approx(3, abs=0.02)
 
 
-@pytest.mark.parametrize("kind", ["small_cnn", "resnet 18"])
+@pytest.mark.parametrize("kind", ["small_cnn", "resnet 18", "efficientnet_lite"])
 def test_a_network_is_near_is_saved_and_says_what_it_left(
     kind: str, make: Any, rows: LabelRows, tmp_path: Path
 ) -> None:

@@ -124,8 +124,10 @@ class ConvNorm(nn.Module):
         self, reads: Channels, writes: Channels, style: Style, kernel: int = 1, stride: int = 1, linear: bool = False
     ) -> None:
         super().__init__()
-        self.reads, self.writes, self._same = reads.name, writes.name, style.same and stride > 1
+        self.reads, self.writes = reads.name, writes.name
         groups = reads.count if self.reads == self.writes else 1
+        # A pass may put another part in the convolution's place, which need not say what it filters with.
+        self._same = (kernel, stride) if style.same and stride > 1 else None
         pad = 0 if self._same else kernel // 2
         self.conv = nn.Conv2d(reads.count, writes.count, kernel, stride, pad, groups=groups, bias=False)
         self.norm = nn.BatchNorm2d(writes.count, eps=style.eps, momentum=style.momentum)
@@ -136,7 +138,7 @@ class ConvNorm(nn.Module):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """The filtered picture."""
         if self._same:
-            x_BCHW = _padded(x_BCHW, self.conv.kernel_size[0], self.conv.stride[0])
+            x_BCHW = _padded(x_BCHW, *self._same)
         return self.act(self.norm(self.conv(x_BCHW)))
 
     def places(self) -> tuple[Place, ...]:

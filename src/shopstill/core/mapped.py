@@ -56,3 +56,16 @@ def _array(data: np.ndarray, about: dict[str, Any]) -> np.ndarray:
     start, stop = about["data_offsets"]
     found: np.ndarray = data[start:stop].view(_TYPES[about["dtype"]]).reshape(about["shape"])
     return found
+
+
+def fetch(path: Path) -> None:
+    """Have a file in memory before it is mapped, or all files of a folder, so that nobody waits for the disk later.
+
+    Other threads run meanwhile, as they do not while a library looks through what is mapped.
+    """
+    piece = bytearray(1 << 20)
+    for one in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if one.is_file():
+            with open(one, "rb", buffering=0) as handle:
+                while handle.readinto(piece):
+                    pass

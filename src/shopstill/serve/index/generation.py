@@ -14,6 +14,7 @@ from pathlib import Path
 
 from shopstill.core.artifact import whole
 from shopstill.core.errors import ArtifactError
+from shopstill.core.mapped import fetch
 from shopstill.core.progress import progress
 from shopstill.serve.bundle.load import Ahead, Bundle, load_texts
 from shopstill.serve.forms import Product
@@ -62,6 +63,10 @@ class Generation:
         folder = self.folder / _MODELS / key(bundle)
         ahead = bundle.read_ahead(folder / _AHEAD)
         return ahead, None if ahead.vectors is None else Nearest.open(ahead.vectors, folder)
+
+    def fetch(self, bundle: Bundle) -> None:
+        """Have the model's part in memory, so that the first searches on it need not wait for the disk."""
+        fetch(self.folder / _MODELS / key(bundle))
 
     def prepared(self, bundle: Bundle) -> bool:
         """Whether the model's part is there."""

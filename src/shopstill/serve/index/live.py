@@ -79,6 +79,8 @@ class Live:
         found = self.now.catalogue.generation
         if not found.prepared(bundle):
             _apart(made.prepare, found.folder, bundle.folder)
+        if self.now.ready:
+            found.fetch(bundle)
         with self._changing:
             # A new generation may have come meanwhile.
             if not self.now.catalogue.generation.prepared(bundle):

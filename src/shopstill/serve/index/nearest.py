@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from shopstill.core.mapped import fetch
 from shopstill.data.vectors import Vectors
 from shopstill.serve.bundle.sessions import runtime
 
@@ -39,7 +40,7 @@ class Nearest:
         path = folder / _GRAPH
         if not path.exists():
             return Nearest(vectors_PD)
-        _fetch(path)
+        fetch(path)
         # Keys are rows. To look nodes up by them takes a table, which takes two thirds of the time of opening a million
         # products, in which no other thread may run.
         return Nearest(vectors_PD, _usearch().Index.restore(str(path), view=True, enable_key_lookups=False))
@@ -92,14 +93,6 @@ def best(rows: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.n
         rows, scores = rows[kept], scores[kept]
     order = np.argsort(-scores, kind="stable")[:k]
     return rows[order], scores[order]
-
-
-def _fetch(path: Path) -> None:
-    """Have a file in memory before it is mapped: to open a graph is to look at all of it, and no other thread runs."""
-    piece = bytearray(1 << 20)
-    with open(path, "rb", buffering=0) as handle:
-        while handle.readinto(piece):
-            pass
 
 
 def _usearch() -> Any:

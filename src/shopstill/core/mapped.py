@@ -64,8 +64,8 @@ def fetch(path: Path) -> None:
     Other threads run meanwhile, as they do not while a library looks through what is mapped.
     """
     piece = bytearray(1 << 20)
-    for one in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if one.is_file():
-            with open(one, "rb", buffering=0) as handle:
-                while handle.readinto(piece):
-                    pass
+    files = [one for one in sorted(path.rglob("*")) if one.is_file()] if path.is_dir() else [path]
+    for one in files:
+        with open(one, "rb", buffering=0) as handle:
+            while handle.readinto(piece):
+                pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -43,20 +44,12 @@ class Costs:
 
     def all(self, counts: Mapping[str, int]) -> float:
         """Multiplications, where there are so many channels of each name."""
-        return sum(each * self._times(counts, reads, writes) for reads, writes, each in self.parts)
+        # Where each channel is filtered alone, what is read and written is the same channel.
+        return sum(each * prod(counts[name] for name in {*names} if name) for *names, each in self.parts)
 
     def one(self, counts: Mapping[str, int], name: str) -> float:
         """Multiplications that go with one channel of a name."""
         return self.all(counts) - self.all({**counts, name: counts[name] - 1})
-
-    @staticmethod
-    def _times(counts: Mapping[str, int], reads: str | None, writes: str | None) -> int:
-        # Where each channel is filtered alone, what is read and written is the same channel.
-        names = {reads, writes} - {None}
-        found = 1
-        for name in names:
-            found *= counts[str(name)]
-        return found
 
 
 def _part(place: Place, places: int) -> tuple[str | None, str | None, float]:

@@ -72,9 +72,8 @@ class Channels:
         scores = self._scores(model, calibration, every)
         if self.scope != "multiplications":
             return kept(scores, self.share, self.scope, self.multiple)
-        for batch in calibration.batches(model, 1):
-            return kept_by_cost(scores, self.share, self.multiple, Costs.of(model.network, every, batch.inputs))
-        return {}
+        one = next(iter(calibration.batches(model, 1)))
+        return kept_by_cost(scores, self.share, self.multiple, Costs.of(model.network, every, one.inputs))
 
     def _scores(self, model: Any, calibration: Calibration, every: Sequence[Place]) -> dict[str, Tensor]:
         writers = {name: _writers(name, every) for name in dict.fromkeys(p.writes for p in every) if name is not None}

@@ -12,7 +12,7 @@ from shopstill.losses import LOSSES, check_options
 from shopstill.models.cross import Cross
 from shopstill.models.families import starts
 from shopstill.recipe import Recipe
-from shopstill.recipe.parts import ScoresTeacher, Trained, members, twin_of
+from shopstill.recipe.parts import ScoresTeacher, Trained, guard_of, members, twin_of
 from shopstill.tasks import BASELINES, TEACHER, Task
 from shopstill.types import Term
 
@@ -115,6 +115,9 @@ def _chain_faults(recipe: Recipe) -> Iterator[str]:
             yield f"compress.{name}.of: goes on from itself by way of {chain.of!r}; start from a student or the teacher"
         else:
             yield from (f"compress.{name}.passes: {fault}" for fault in _order_faults(recipe, name))
+        guard, judged = guard_of(chain, recipe.judging.metrics), recipe.judging.metrics
+        if chain.keep and guard not in judged:
+            yield f"compress.{name}.by: the recipe does not judge by {guard!r}; {nearest(guard, judged)}"
 
 
 def _ancestors(recipe: Recipe, name: str) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -66,7 +67,9 @@ class Generation:
 
     def fetch(self, bundle: Bundle) -> None:
         """Have the model's part in memory, so that the first searches on it need not wait for the disk."""
-        fetch(self.folder / _MODELS / key(bundle))
+        # A generation that was replaced meanwhile is gone, and then the next one's part is opened.
+        with suppress(OSError):
+            fetch(self.folder / _MODELS / key(bundle))
 
     def prepared(self, bundle: Bundle) -> bool:
         """Whether the model's part is there."""

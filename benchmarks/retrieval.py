@@ -5,16 +5,16 @@ what nobody rated counts as irrelevant. Contenders:
 
 - *BM25 over titles*: the project's baseline (``data.bm25``);
 - *lexical*: the engine's leg of words, alone; what the others are compared with;
-- *dense*: the student's vectors, alone;
-- *fused*: both, by their ranks;
-- *fused, re-ranked*: as the engine answers where nothing else is said;
+- *dense*: a student's vectors, alone;
+- *fused*: both, by their ranks; by their scores where the student was shipped for that;
+- *fused, re-ranked*: as the engine answers where nothing else is said, which is *fused* where cosines order already;
 - *lexical, re-ranked*: what the student's order brings without its vectors.
 
 Gains are the grades, 0 to 3 (*exp*: 2^grade − 1); a product is relevant from grade 2 on. Intervals are paired
 bootstraps over queries, p-values paired permutation tests against *lexical*, corrected by Holm within a metric. The
 budget is so long that nothing is cut, so that the answers, not the machine, are measured.
 
-Run: ``python -m benchmarks.retrieval --bundle BUNDLE``.
+Run: ``python -m benchmarks.retrieval --bundles BUNDLE …``.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ from shopstill.serve.products import read_products
 METRICS = {"ndcg@10": "NDCG@10", "ndcg_exp@10": "NDCG@10, exp", "recall@100": "Recall@100", "mrr@100": "MRR"}
 DEEP, RELEVANT, PATIENT_MS = 100, 2.0, 10_000
 BASE, BASELINE = "lexical", "BM25 over titles"
+WORDS = {"legs": ("lexical",), "rerank": False}
 WAYS: dict[str, dict[str, Any]] = {
-    BASE: {"legs": ("lexical",), "rerank": False},
     "dense": {"legs": ("dense",), "rerank": False},
     "fused": {"rerank": False},
     "fused, re-ranked": {},
@@ -66,27 +66,30 @@ class Rated:
 def main() -> None:
     """Ask, judge, print and publish."""
     arguments = _arguments()
-    missing = [path for path in (arguments.data, arguments.bundle) if not path.exists()]
+    missing = [path for path in (arguments.data, *arguments.bundles) if not path.exists()]
     if missing:
-        say(f"skipped: {missing[0]} is not there; --data names the Icecat catalogue, --bundle a student with towers")
+        say(f"skipped: {missing[0]} is not there; --data names the Icecat catalogue, --bundles students with towers")
         return
-    with _opened(arguments.data, arguments.bundle) as (shop, engine):
-        rated = _rated(shop)
-        say(f"{shop.count('products'):,} products, {len(rated.queries)} queries")
-        found = {BASELINE: _by_titles(shop, rated.queries)}
-        found |= {way: _asked(engine, rated.queries, how) for way, how in WAYS.items()}
-        products = shop.count("products")
+    manifests = [read(bundle) for bundle in arguments.bundles]
+    found: dict[str, list[list[str]]] = {}
+    for bundle, manifest in zip(arguments.bundles, manifests, strict=True):
+        with _opened(arguments.data, bundle) as (shop, engine):
+            rated, products = _rated(shop), shop.count("products")
+            if not found:
+                say(f"{products:,} products, {len(rated.queries)} queries")
+                found = {BASELINE: _by_titles(shop, rated.queries), BASE: _asked(engine, rated.queries, WORDS)}
+            ways = {way: how for way, how in WAYS.items() if manifest.fusion is None or not way.startswith("fused, ")}
+            found |= {f"{way}, {manifest.name}": _asked(engine, rated.queries, how) for way, how in ways.items()}
     truth, scores = pooled(rated, found)
     figures = _judged(truth, scores, arguments.resamples, arguments.permutations)
-    manifest = read(arguments.bundle)
     figures |= {
         "products": products,
         "queries": len(rated.queries),
         "rated_pairs": sum(map(len, rated.grades)),
-        "bundle": {"name": manifest.name, "kind": manifest.kind, "digest": manifest.digest},
+        "bundles": [{"name": m.name, "kind": m.kind, "fusion": m.fusion, "digest": m.digest} for m in manifests],
     }
     columns = ("metric", "found by", "mean", f"above {BASE}", "p", "p, corrected")
-    title = f"{products:,} products, {len(rated.queries)} rated queries, student {manifest.name}"
+    title = f"{products:,} products, {len(rated.queries)} rated queries"
     publish(title, columns, [_row(figures, metric, way) for metric in METRICS for way in found], figures)
 
 
@@ -191,7 +194,10 @@ def _asked(engine: Engine, queries: Sequence[str], how: Mapping[str, Any]) -> li
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--bundle", type=Path, default=Path("runs/homedepot/bundle/fast/bundle"), help="of the student")
+    usual = [
+        Path(f"runs/{run}/bundle/{name}/bundle") for run, name in (("homedepot", "fast"), ("homedepot-find", "find"))
+    ]
+    parser.add_argument("--bundles", type=Path, nargs="+", default=usual, help="of students with towers")
     parser.add_argument("--data", type=Path, default=DATA / "chorus", help="the Icecat catalogue and its ratings")
     parser.add_argument("--resamples", type=int, default=10_000)
     parser.add_argument("--permutations", type=int, default=100_000)

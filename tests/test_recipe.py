@@ -21,7 +21,10 @@ from shopstill.recipe.parts import members
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
-OF_THE_HUB = {"zh-reviews": ("intfloat/multilingual-e5-small",)}  # no package brings an encoder of Chinese
+ELSEWHERE = {
+    "zh-reviews": ("intfloat/multilingual-e5-small",),  # no package brings an encoder of Chinese
+    "homedepot-find": ("runs/homedepot/teach/members/0",),  # the teacher of another recipe
+}
 Values = Callable[..., dict[str, Any]]
 
 
@@ -45,7 +48,7 @@ def test_every_recipe_is_read_and_without_fault(path: Path, monkeypatch: pytest.
     check(made)
     models = [student.model for student in made.students.values()]
     models += [member.model for member in members(made.teacher).values()]
-    given = {None, "teacher", *PACKAGED, *IMAGES, *OF_THE_HUB.get(path.stem, ())}
+    given = {None, "teacher", *PACKAGED, *IMAGES, *ELSEWHERE.get(path.stem, ())}
     for start in {start for model in models for start in starts(model)}:
         assert start in given, "a recipe that is shipped runs offline"
 
@@ -158,6 +161,8 @@ def _student(values: dict[str, Any], **changes: Any) -> dict[str, Any]:
         ({"objective": [{"loss": "attention_relation", "tap": "x"}]}, "attention, which the label store lacks"),
         ({"twin": [{"loss": "margin_mse"}]}, r"students\.fast\.twin: margin_mse compares with a teacher"),
         ({"model": {"kind": "cross", "outputs": 4}}, r"students\.fast\.model\.outputs: 4"),
+        ({"objective": [{"loss": "soft_bce", "across": True}]}, "soft_bce compares each row alone"),
+        ({"objective": [{"loss": "listwise_kl", "across": True}]}, r"students\.fast\.objective: only cosines"),
     ],
 )
 def test_a_check_finds_what_reading_cannot(tiny_recipe: Values, changes: dict[str, Any], fault: str) -> None:

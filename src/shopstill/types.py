@@ -47,6 +47,8 @@ class Batch:
         group: [B] number of the query, user or graph that each row belongs to; equal numbers are adjacent.
         weight: [B] weight of each row, or None for all ones.
         teacher: the teacher's signals for the same rows, or None.
+        own: [B] whether a row was asked for. The others pair a batch's queries with its other products, and count as
+            the least there is; terms that look ``across`` see them, the rest do not. None: all were.
     """
 
     inputs: Mapping[str, Tensor]
@@ -54,6 +56,7 @@ class Batch:
     group: Tensor
     weight: Tensor | None = None
     teacher: Signals | None = None
+    own: Tensor | None = None
 
 
 class Loss(Protocol):
@@ -92,6 +95,8 @@ class Term:
         then: the factor at ``until`` and after.
         tap: which named feature it compares, for losses of features and attention; logits otherwise.
             ``hidden:pooled`` is the student's ``hidden`` against the teacher's ``pooled``.
+        across: compare each query of a batch with all its products, not only with its own; for losses that compare
+            within a group. What a query was not asked about counts as irrelevant to it.
         options: keyword arguments of the loss, such as ``{"temperature": 2.0}``.
     """
 
@@ -100,6 +105,7 @@ class Term:
     until: float | None = Field(default=None, gt=0, le=1)
     then: float = Field(default=0.0, ge=0)
     tap: str | None = None
+    across: bool = False
     options: dict[str, Any] = Field(default_factory=dict)
 
     def factor(self, done: float) -> float:

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from shopstill.compress import PASSES
 from shopstill.compress._calibration import Calibration
-from shopstill.compress._linears import Seen, linears, observe, put
+from shopstill.compress._linears import Seen, linears, observe
 from shopstill.core.errors import ConfigError
 from shopstill.data.vectors import Codec
 from shopstill.models import build
-from shopstill.models.compact import stand_ins
+from shopstill.models.compact import put, stand_ins
 from shopstill.testing import _pass_models as models
 from shopstill.train.batches import Examples
 from shopstill.train.training import Training

@@ -15,8 +15,14 @@ from shopstill.models.build import TextModel
 
 __all__ = ["PRODUCTS", "QUERIES", "make"]
 
-KINDS = ["joint", "cross, first token", "static towers", "shared transformer towers, interaction"]
-"""Between them: both poolings, both heads, both kinds of towers, shared weights and a sum of networks."""
+KINDS = [
+    "joint",
+    "cross, first token",
+    "static towers",
+    "static towers, tokens shared",
+    "shared transformer towers, interaction",
+]
+"""Between them: both poolings, both heads, both kinds of towers, shared weights, and tokens, and a sum of networks."""
 
 _WRITTEN: dict[str, tuple[TextModel, Path]] = {}
 

@@ -28,7 +28,7 @@ from .conftest import PRODUCTS, QUERIES
 pytestmark = [needs_node, pytest.mark.slow]
 
 Written = Callable[[str], tuple[TextModel, Path]]
-FORMS = ["static towers", "shared transformer towers, interaction", "joint"]
+FORMS = ["static towers, tokens shared", "shared transformer towers, interaction", "joint"]
 PIECES = (
     "1 2 3/4 10 1-1/2 .5 1,000 in. inch ft ' \" x * X - for with w/ by ( [ ; , in to 's dogs' sq.ft. fl oz gal. 18v "
     "18-volt 5000 12345 a1 sc141 2x4x8 2in.x4in. 1.2.3 1/2/3 1/0 100000.5 0.00001 1234567 9999999999999999 __ ! # \\ : "

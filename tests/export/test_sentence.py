@@ -77,6 +77,7 @@ def _mixed(make: Make) -> TextModel:
 MADE: dict[str, Callable[[Make], TextModel]] = {
     "static": lambda make: make("static towers"),
     "static, shared": lambda make: make("shared static towers"),
+    "static, tokens shared": lambda make: make("static towers, tokens shared"),
     "transformers": lambda make: make("transformer towers"),
     "static and transformer": _mixed,
     "shared, one limit": lambda make: _towers(make, _own, shared=True),

@@ -37,9 +37,11 @@ def kinds(start: Path) -> dict[str, dict[str, Any]]:
         "cross, first token": {**cross, "pooling": "first", "layers": [0, 1]},
         "static towers": towers,
         "shared static towers": {**towers, "shared": True},
+        "static towers, tokens shared": {**towers, "shared": "tokens"},
         "static towers, interaction": interaction,
         "transformer towers": {**towers, "query": reader, "product": reader},
         "shared transformer towers, interaction": {**interaction, "query": reader, "product": reader, "shared": True},
+        "transformer towers, tokens shared": {**towers, "query": reader, "product": reader, "shared": "tokens"},
         "static query, transformer product": {**interaction, "product": reader, "width": 16},
         "joint": {"kind": "joint", "cross": cross, "towers": interaction},
     }

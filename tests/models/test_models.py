@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from shopstill.core.errors import ArtifactError, ConfigError
-from shopstill.models import build
+from shopstill.models import build, pretrained
 from shopstill.models.ahead import ahead
 from shopstill.models.build import TextModel
 from shopstill.models.cross import Cross, CrossEncoder, both_sides
@@ -61,7 +61,7 @@ _LOAD = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from shopstill.models import build
+from shopstill.models import build, pretrained
 from shopstill.data.pairs import PairTexts
 from shopstill.train.predict import predict
 texts = json.loads(sys.stdin.read())
@@ -105,6 +105,31 @@ def test_shared_towers_are_one_and_are_stored_once(make: Make, tmp_path: Path) -
     assert not [name for name in load_file(tmp_path / "model.safetensors") if name.startswith("product.")]
     network = build.load(tmp_path).network
     assert network.query is network.product
+
+
+def test_towers_that_share_tokens_weigh_them_apart_and_store_them_once(make: Make, tmp_path: Path) -> None:
+    build.save(make("static towers, tokens shared"), tmp_path)
+    stored = [name for name in load_file(tmp_path / "model.safetensors") if name.startswith("product.")]
+    assert stored == ["product.importance.weight"]
+    network = build.load(tmp_path).network
+    assert network.query.body is network.product.body
+    assert network.query.project is network.product.project
+    assert not torch.equal(network.query.importance.weight, network.product.importance.weight)
+
+
+def test_a_table_may_begin_as_what_an_encoder_makes_of_each_token(tiny_start: Path) -> None:
+    wanted = Static(start=str(tiny_start), vectors="output")
+    made = build.create(Towers(query=wanted, product=wanted, width=12), None, 0)
+    encoder = pretrained.encoder(tiny_start).eval()
+    ids = torch.tensor([[made.tokenizer.begin, at, made.tokenizer.part] for at in (7, 99, 250)])
+    with torch.no_grad():
+        alone = encoder(ids).mean(1)
+        table = pretrained.spoken(encoder, made.tokenizer)
+    torch.testing.assert_close(table[[7, 99, 250]], alone)
+    # What is near in the encoder's width stays so in the table's, which keeps most of the variance.
+    centred = table - table.mean(0)
+    kept = made.network.query.body.weight
+    assert torch.corrcoef(torch.stack([torch.pdist(centred), torch.pdist(kept)]))[0, 1] > 0.8
 
 
 def test_a_model_folder_that_lacks_something_is_refused_with_what(make: Make, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,11 @@ def test_the_fingerprint_follows_the_weights_and_not_the_place(folder: Path, tmp
     folder.rename(moved)
     again = teachers.load(moved)
     assert (again.fingerprint, again.preparation) == known
+    stated = moved / teachers.MEMBERS / "0" / "model.json"
+    whole = json.loads(stated.read_text(encoding="utf-8"))
+    whole["model"]["start"] = "elsewhere"
+    stated.write_text(json.dumps(whole), encoding="utf-8")
+    assert teachers.load(moved).fingerprint == known[0], "what it began as is no part of it"
     weights = moved / teachers.MEMBERS / "1" / "model.safetensors"
     raw = bytearray(weights.read_bytes())
     raw[-1] ^= 1

@@ -53,14 +53,6 @@ def linears(network: nn.Module) -> dict[str, Linear]:
     return found
 
 
-def put(network: nn.Module, old: nn.Module, new: nn.Module) -> None:
-    """Put a module in every place that another has: layers may be shared."""
-    for parent in list(network.modules()):
-        for own, child in list(parent.named_children()):
-            if child is old:
-                setattr(parent, own, new)
-
-
 @dataclass(kw_only=True)
 class Seen:
     """What calibration rows showed of a layer's inputs: their range, how they spread over it, and the work done."""

@@ -14,8 +14,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from shopstill.compress._calibration import Calibration
-from shopstill.compress._linears import put
 from shopstill.core.errors import ConfigError
+from shopstill.models.compact import put
 from shopstill.models.families import Model
 
 log = logging.getLogger(__name__)

@@ -14,12 +14,12 @@ from shopstill.models.towers import TokenTower
 
 
 def token_tables(network: nn.Module) -> dict[str, nn.Embedding]:
-    """The dense tables of token vectors, by name; positions, segments and tokens' importance are not among them."""
+    """The dense tables of token vectors, each once; positions, segments and tokens' importance are not among them."""
     found: dict[str, nn.Embedding] = {}
     for name, module in network.named_modules():
         place = {Encoder: "tokens", TokenTower: "body"}.get(type(module))
         table = None if place is None else getattr(module, place)
-        if type(table) is nn.Embedding:
+        if type(table) is nn.Embedding and not any(table is other for other in found.values()):
             found[f"{name}.{place}".removeprefix(".")] = table
     return found
 

@@ -14,9 +14,10 @@ from torch.nn import functional as F
 
 from shopstill.compress import Stage
 from shopstill.compress._calibration import Calibration, M, copied
-from shopstill.compress._linears import Calibrate, Least, Percentile, Rows, linears, observe, put, worth
+from shopstill.compress._linears import Calibrate, Least, Percentile, Rows, linears, observe, worth
 from shopstill.compress._sensitivity import Bound, stand_in
 from shopstill.core.config import config
+from shopstill.models.compact import put
 from shopstill.models.compact._grid import codes_of, grid_of, on_grid
 from shopstill.models.compact._part import Linear
 from shopstill.models.compact.int8_static import Int8Static as Part

@@ -13,6 +13,7 @@ from shopstill.compress import Stage, _tokens
 from shopstill.compress._calibration import Calibration, M, copied
 from shopstill.core.config import config
 from shopstill.core.errors import ConfigError
+from shopstill.models.compact import replace_module
 from shopstill.models.encoder import Encoder
 from shopstill.models.foreign import ForeignEncoder
 from shopstill.models.label.texts import BagBody
@@ -78,8 +79,8 @@ def _cut(network: nn.Module, ids: Tensor, vocab: int) -> None:
             module.table = _rows(module.table, torch.cat([ids, buckets]), f"{name}.table")
         if isinstance(module, TokenTower):
             module.importance = _rows(module.importance, ids, f"{name}.importance")
-            if not isinstance(module.body, Encoder):
-                module.body = _rows(module.body, ids, f"{name}.body")
+            if not isinstance(module.body, Encoder) and module.body.num_embeddings == vocab:
+                replace_module(network, f"{name}.body".removeprefix("."), _rows(module.body, ids, f"{name}.body"))
 
 
 def _rows(table: nn.Module, ids: Tensor, name: str) -> nn.Embedding:

@@ -17,6 +17,7 @@ from shopstill.compress._encoders import encoders
 from shopstill.compress._importance import Importance
 from shopstill.core.config import config
 from shopstill.core.errors import ConfigError
+from shopstill.models.compact import put
 from shopstill.models.compact._part import Table
 from shopstill.models.encoder import Encoder
 from shopstill.models.towers import TokenTower
@@ -59,7 +60,8 @@ class Width:
         for name, encoder in wide.items():
             _narrow.encoder(made, calibration, name, encoder, self)
         for tower in wide_towers:
-            _narrow_table(tower, made, calibration, self.width)
+            if cast("Table", tower.body).embedding_dim > self.width:
+                _narrow_table(tower, made, calibration, self.width)
         return made
 
 
@@ -69,10 +71,12 @@ def _narrow_table(tower: TokenTower, model: M, calibration: Calibration, width: 
     weight_V = 1 + _tokens.counts(model.tokenizer, calibration.texts(), tower.body.num_embeddings)  # type: ignore[attr-defined]  # models with towers have one
     vectors = (tower.body.weight @ tower.project.weight.T).detach().double()
     narrow, back = _narrow.principal(vectors, weight_V.double(), width)
-    tower.body = nn.Embedding.from_pretrained(narrow.float(), freeze=False)
-    tower.project = nn.Linear(narrow.shape[1], len(back), bias=False)
+    project = nn.Linear(narrow.shape[1], len(back), bias=False)
     with torch.no_grad():
-        tower.project.weight.copy_(back)
+        project.weight.copy_(back)
+    # Both towers may have one table, and then one projection.
+    put(model.network, tower.body, nn.Embedding.from_pretrained(narrow.float(), freeze=False))
+    put(model.network, tower.project, project)
 
 
 width = Width

@@ -36,6 +36,7 @@ class About:
     Attributes:
         name: what it is called.
         text: the columns of a product that it reads, joined by spaces.
+        fusion: what a cosine of its vectors counts beside a share of the best score by words; None: ranks are fused.
         labels: names of the classes, where outputs are classes.
         fingerprints: of what it was made from.
         lineage: each step of its making, with what it did to quality, size and time.
@@ -46,6 +47,7 @@ class About:
 
     name: str
     text: tuple[str, ...] = ("title",)
+    fusion: float | None = None
     labels: tuple[str, ...] = ()
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     lineage: tuple[Mapping[str, Any], ...] = ()

@@ -17,11 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from shopstill.core.errors import require
+from shopstill.models._sides import Side
 from shopstill.models.build import Network
 from shopstill.models.cross import CrossEncoder
 from shopstill.models.joint import JointModel
 from shopstill.models.lean import arrays, fits
-from shopstill.models.towers import Side, TokenTower, TwoTowers
+from shopstill.models.towers import TokenTower, TwoTowers
 
 OPSET = 20
 """The first in which GELU is one operator: twice as fast as the five that stand for it before, and read since 2023."""
@@ -158,7 +159,7 @@ def _pair(network: CrossEncoder, prefix: str) -> Graph:
 
 def _towers(network: TwoTowers, prefix: str) -> dict[str, Graph]:
     found = {"query": _texts(network.query, f"{prefix}query.")}
-    if not network.config.shared:
+    if network.config.shared is not True:
         found["product"] = _texts(network.product, f"{prefix}product.")
     found["head"] = _interaction(network, prefix) if network.config.head == "interaction" else _dot(network, prefix)
     head = fits(network)

@@ -97,7 +97,7 @@ def write_sentence(model: TextModel, folder: Path) -> Path:
     network = _expressible(model)
     config = network.config
     limits = {"query": config.query.max_tokens, "document": config.product.max_tokens}
-    alike = config.shared and len(set(limits.values())) == 1
+    alike = config.shared is True and len(set(limits.values())) == 1
     sides = {
         name: _Side(tower=tower, tokenizer=model.tokenizer, limit=limits[name], prefix="" if alike else f"{name}_")
         for name, tower in (("query", network.query), ("document", network.product))

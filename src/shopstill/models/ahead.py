@@ -13,13 +13,14 @@ import torch
 
 from shopstill.data.lexical import LexicalIndex
 from shopstill.data.tokens import Ragged
+from shopstill.models._sides import Side
 from shopstill.models.build import TextModel
 from shopstill.models.cross import CrossEncoder
 from shopstill.models.joint import JointModel
 from shopstill.models.lean import arrays, fits
-from shopstill.models.towers import Side, TokenTower, TwoTowers
+from shopstill.models.towers import TokenTower, TwoTowers
 from shopstill.serve.bundle import lean
-from shopstill.serve.bundle.lean import Asked, Products, Words
+from shopstill.serve.bundle.lean import Asked, Products
 
 _ENCODED_AT_ONCE = 512
 _NO_FEATURES = np.zeros((0, 0), np.float32)
@@ -69,7 +70,8 @@ class TowersAhead:
         given = arrays(model.network, fits(model.network))
         held = {name: np.array(value.float().numpy(), order="C") for name, value in given.items()}
         self._head = lean.head(held) or _Head(model.network)
-        sides = {side: _words(held, side) for side in ("query", "query" if model.network.config.shared else "product")}
+        one = model.network.config.shared is True
+        sides = {side: lean.words(held, side) for side in ("query", "query" if one else "product")}
         self._query = sides["query"] or _Reader(model.network.query)
         rows = self._tokenizer.singles(
             self._tokenizer.encode(products), np.arange(len(products)), model.network.config.product.max_tokens
@@ -123,10 +125,6 @@ class _Head:
         held = (torch.from_numpy(part) for part in (tokens, there, products.pooled(candidates)))
         given = torch.from_numpy(_NO_FEATURES if lexical is None else lexical)
         return np.asarray(self._network.score(Side(*asked), Side(*held), given).logits.numpy())
-
-
-def _words(held: dict[str, np.ndarray], side: str) -> Words | None:
-    return Words(held[f"{side}.table"], held[f"{side}.importance"]) if f"{side}.table" in held else None
 
 
 class JointAhead:

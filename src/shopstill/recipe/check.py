@@ -10,7 +10,8 @@ from shopstill.data.simulate import Simulate
 from shopstill.evaluate.results import RANDOM
 from shopstill.losses import LOSSES, check_options
 from shopstill.models.cross import Cross
-from shopstill.models.families import starts
+from shopstill.models.families import AnyModel, starts
+from shopstill.models.towers import Towers
 from shopstill.recipe import Recipe
 from shopstill.recipe.parts import ScoresTeacher, Trained, guard_of, members, twin_of
 from shopstill.tasks import BASELINES, TEACHER, Task
@@ -67,6 +68,8 @@ def _term_faults(terms: tuple[Term, ...], taught: bool, task: Task) -> Iterator[
             yield f"{term.loss} compares {spec.takes}, but {task.kind} has {task.takes}; use {' or '.join(fitting)}"
         elif spec.takes == "attention":
             yield f"{term.loss} compares attention, which the label store lacks; use a loss of features or scores"
+        elif term.across and not spec.grouped:
+            yield f"{term.loss} compares each row alone, so that it cannot look across; leave across out"
         elif spec.takes == "features" and term.tap is None:
             yield f"{term.loss} compares features; name which with tap, such as tap: pooled"
 
@@ -99,6 +102,13 @@ def _model_faults(recipe: Recipe) -> Iterator[str]:
             yield f"{place}: start 'teacher', but there is no teacher with weights here; name a pretrained start"
         if isinstance(model, Cross) and model.outputs > 1:
             yield f"{place}.outputs: {model.outputs}, but relevance is one number; leave it out"
+    learning: list[tuple[str, AnyModel, tuple[Term, ...]]] = [
+        *((place, member.model, member.objective) for place, member in _untaught(recipe).items()),
+        *((f"students.{name}", s.model, s.objective + (s.twin or ())) for name, s in recipe.students.items()),
+    ]
+    for place, model, terms in learning:
+        if any(term.across for term in terms) and not (isinstance(model, Towers) and model.head == "dot"):
+            yield f"{place}.objective: only cosines are cheap enough to look across; use kind: towers with head: dot"
 
 
 def _chain_faults(recipe: Recipe) -> Iterator[str]:

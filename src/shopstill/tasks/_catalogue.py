@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from torch import nn
 
-from shopstill.core.errors import DataError
+from shopstill.core.errors import ConfigError, DataError
 from shopstill.data.bm25 import BM25
 from shopstill.data.lexical import LexicalIndex
 from shopstill.data.pairs import PairTexts, places
@@ -26,6 +26,7 @@ from shopstill.evaluate.quality import parse_metric
 from shopstill.evaluate.slices import by_candidates, by_frequency, by_length, largest, seen
 from shopstill.evaluate.statistic import statistic
 from shopstill.models.build import TextModel
+from shopstill.tasks._across import Across, cheap
 from shopstill.tasks._course import Part
 from shopstill.train.batches import Examples, Rows
 from shopstill.train.predict import predict
@@ -174,13 +175,27 @@ class Catalogue:
         teacher_N: np.ndarray | None,
         *,
         grouped: bool,
+        across: bool = False,
         features: Mapping[str, Rows] | None = None,
-    ) -> Examples:
-        """A training set for a model, targets from 0 to 1; whole queries to a batch where ``grouped``, else pairs."""
+    ) -> Examples | Across:
+        """A training set for a model, targets from 0 to 1.
+
+        Whole queries to a batch where ``grouped``, else pairs; or relevant pairs, whose queries are compared ``across``
+        with all products of a batch.
+
+        Raises:
+            ConfigError: a model cannot be compared across, or has features to be compared as well.
+        """
         low, high = self.grades
+        target_N = ((pairs.grade_N - low) / max(high - low, 1e-9)).astype(np.float32)
+        feed = model.network.feed(model.tokenizer, self.texts(pairs, model))
+        if across:
+            if features:
+                raise ConfigError("across: looks at scores alone; leave terms with a tap, or across, out")
+            return Across(feed=cheap(model, feed), target_N=target_N, teacher_N=teacher_N)
         return Examples(
-            feed=model.network.feed(model.tokenizer, self.texts(pairs, model)),
-            target_N=((pairs.grade_N - low) / max(high - low, 1e-9)).astype(np.float32),
+            feed=feed,
+            target_N=target_N,
             group_N=pairs.query_N if grouped else np.arange(len(pairs)),
             teacher_N=teacher_N,
             features=features,

@@ -43,22 +43,20 @@ from shopstill.teach.mine import Mine
 from shopstill.teach.mine import mine as mine_pairs
 from shopstill.teach.scores_file import match, scores_file
 from shopstill.teach.store import LabelStore
-from shopstill.train.batches import Examples, Rows
+from shopstill.train.batches import Rows, TrainingSet
 from shopstill.train.fit import Judge
 from shopstill.train.objective import Objective
 
 log = logging.getLogger(__name__)
 
+Column = Literal["title", "brand", "description"]
+
 _PAIRS, _QUERIES = "pairs.parquet", "queries.parquet"
 _PARITY_ROWS = 256
 
 
-@config
-class Relevance:
-    """Which product text is read. Values of ``text`` are joined with spaces, empty ones left out."""
-
-    kind: Literal["relevance"] = "relevance"
-    text: tuple[Literal["title", "brand", "description"], ...] = Field(default=("title",), min_length=1)
+class PairTask:
+    """What tasks that learn from pairs share."""
 
     @property
     def prepared(self) -> Mapping[str, Any]:
@@ -79,9 +77,17 @@ class Relevance:
         """The part of each query."""
         return split_queries(shop, settings)
 
+
+@config
+class Relevance(PairTask):
+    """Which product text is read. Values of ``text`` are joined with spaces, empty ones left out."""
+
+    kind: Literal["relevance"] = "relevance"
+    text: tuple[Column, ...] = Field(default=("title",), min_length=1)
+
     def open(self, shop: Shop, split: pa.Table, settings: SplitConfig, seed: int) -> RelevanceCourse:
         """The course over a shop's judged pairs."""
-        return RelevanceCourse(Catalogue(shop, split, self.text), self, seed)
+        return RelevanceCourse(Catalogue(shop, split, self.text), self.text, seed)
 
 
 class RelevanceCourse(Course[TextModel]):
@@ -89,12 +95,12 @@ class RelevanceCourse(Course[TextModel]):
 
     Args:
         catalogue: the prepared shop.
-        task: the task's configuration.
+        text: the columns of a product that are read.
         seed: of what is drawn by chance.
     """
 
-    def __init__(self, catalogue: Catalogue, task: Relevance, seed: int) -> None:
-        self.catalogue, self._task, self._seed = catalogue, task, seed
+    def __init__(self, catalogue: Catalogue, text: tuple[Column, ...], seed: int) -> None:
+        self.catalogue, self._text, self._seed = catalogue, text, seed
 
     # Learning
 
@@ -103,15 +109,21 @@ class RelevanceCourse(Course[TextModel]):
         model = build.create(wanted, teacher, seed)
         return replace(model, lexical=self.lexical()) if model.network.lexical else model
 
-    def direct(self, model: TextModel, objective: Objective) -> Examples:
+    def direct(self, model: TextModel, objective: Objective) -> TrainingSet:
         """The judged training pairs."""
-        return self.catalogue.examples(self.catalogue.judged("train"), model, None, grouped=objective.grouped)
+        judged = self.catalogue.judged("train")
+        return self.catalogue.examples(judged, model, None, grouped=objective.grouped, across=objective.across)
 
-    def taught(self, model: TextModel, objective: Objective, labels: Labels, rows: int | None = None) -> Examples:
+    def taught(self, model: TextModel, objective: Objective, labels: Labels, rows: int | None = None) -> TrainingSet:
         """The labelled pairs, with the features that the objective compares with."""
         lesson = self._lesson(labels, objective).sample(rows, self._seed)
         return self.catalogue.examples(
-            lesson.pairs, model, lesson.logit_N, grouped=objective.grouped, features=lesson.features
+            lesson.pairs,
+            model,
+            lesson.logit_N,
+            grouped=objective.grouped,
+            across=objective.across,
+            features=lesson.features,
         )
 
     def validation(self, model: TextModel, judging: Judging) -> Judge:
@@ -242,7 +254,7 @@ class RelevanceCourse(Course[TextModel]):
             from shopstill.export.executorch import write_executorch
 
             return write_executorch(model, folder, rows=rows)
-        return write_bundle(model, folder, about=replace(about, text=self._task.text), rows=rows)
+        return write_bundle(model, folder, about=replace(about, text=self._text), rows=rows)
 
 
 @dataclass(frozen=True, kw_only=True)

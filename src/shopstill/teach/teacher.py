@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -70,13 +72,22 @@ def _distinct(texts: Sequence[str]) -> tuple[list[str], np.ndarray]:
 
 
 def fingerprint_of(folder: Path) -> str:
-    """Digest of the weights and sizes of a teacher's members: equal where the teacher is the same, wherever it lies.
+    """Digest of the weights and sizes of a teacher's members: equal where the teacher is the same, wherever it lies,
+    and whatever it began as.
 
     Raises:
         ArtifactError: the folder has no member.
     """
-    names = ("model.safetensors", "model.json")
-    return fingerprint([[file_sha256(member / name) for name in names] for member in held(folder)])
+    return fingerprint([[file_sha256(member / "model.safetensors"), _sizes(member)] for member in held(folder)])
+
+
+def _sizes(member: Path) -> Any:
+    def lasting(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: lasting(inner) for name, inner in value.items() if name != "start"}
+        return value
+
+    return lasting(json.loads((member / "model.json").read_text(encoding="utf-8")))
 
 
 def held(folder: Path) -> list[Path]:

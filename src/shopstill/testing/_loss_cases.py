@@ -212,6 +212,16 @@ def _graded_order() -> dict[str, list[Case]]:
                 group=[5, 5, 5, 1, 1, 8],
             )
         ],
+        # Grades 3 and 1 of the first group share the cost of odds 3 to 1 to 1; of the second no row is relevant.
+        "listwise_softmax": [
+            _case(
+                [log(3), 0, 0, 9, 8, 7, 6],
+                [3.0, 1, 0, _NAN, 0, 0, 5],
+                0.75 * log(5 / 3) + 0.25 * log(5),
+                gradient=[0.6 - 0.75, 0.2 - 0.25, 0.2, 0, 0, 0, 0],
+                group=[5, 5, 5, 5, 1, 1, 8],
+            )
+        ],
         "lambda_rank": [
             _case(
                 [0, log(3), 9, 4, 5, 6],

@@ -140,6 +140,14 @@ def listwise_kl(r: Plain, *, temperature: float = 1.0) -> float:
     return temperature**2 * _by_group(r, value)
 
 
+def listwise_softmax(r: Plain, *, temperature: float = 1.0) -> float:
+    def value(g: Plain) -> float:
+        share, q = g.weight * g.other, g.weight * np.exp(g.student / temperature)
+        return float(-(share / share.sum()) @ np.log(q / q.sum()))
+
+    return _by_group(r, value)
+
+
 def pairwise_logistic(r: Plain, *, sigma: float = 1.0) -> float:
     def value(g: Plain) -> float:
         values = [-np.log(_sigmoid(sigma * (g.student[i] - g.student[j]))) for i, j in _graded_pairs(g)]

@@ -82,6 +82,7 @@ def configurations(folder: Path) -> dict[str, dict[str, Any]]:
         "cross, first token": {**cross, "pooling": "first"},
         "static towers": towers,
         "static towers, interaction": interaction,
+        "static towers, tokens shared": {**towers, "shared": "tokens"},
         "shared transformer towers, interaction": {**interaction, "query": reader, "product": reader, "shared": True},
         "joint": {"kind": "joint", "cross": cross, "towers": interaction},
     }

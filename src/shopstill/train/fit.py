@@ -234,6 +234,7 @@ def _to(batch: Batch, device: torch.device) -> Batch:
         group=batch.group.to(device),
         weight=None if batch.weight is None else batch.weight.to(device),
         teacher=teacher,
+        own=None if batch.own is None else batch.own.to(device),
     )
 
 

@@ -17,7 +17,7 @@ class Objective(nn.Module):
     """The sum of weighted terms; owns the projections from the student's features to the teacher's width.
 
     Raises:
-        ConfigError: a loss is unknown, or a term of features names no tap.
+        ConfigError: a loss is unknown, a term of features names no tap, or one across does not compare within groups.
     """
 
     def __init__(self, terms: Sequence[Term]) -> None:
@@ -29,6 +29,8 @@ class Objective(nn.Module):
         for term, spec in zip(self.terms, self._specs, strict=True):
             if spec.takes in ("features", "attention") and term.tap is None:
                 raise ConfigError(f"objective: {term.loss} compares {spec.takes}; name which with 'tap'")
+            if term.across and not spec.grouped:
+                raise ConfigError(f"objective: {term.loss} compares each row alone; leave 'across' out")
 
     @property
     def needs_teacher(self) -> bool:
@@ -44,6 +46,11 @@ class Objective(nn.Module):
     def grouped(self) -> bool:
         """True where some term compares rows within a group, so that whole groups must be in a batch."""
         return any(spec.grouped for spec in self._specs)
+
+    @property
+    def across(self) -> bool:
+        """True where some term compares each query of a batch with all its products."""
+        return any(term.across for term in self.terms)
 
     def build(self, student: Signals, teacher: Signals) -> None:
         """Make the projections that the terms need, from one example of each side's signals."""
@@ -65,7 +72,8 @@ class Objective(nn.Module):
         weighted: list[Tensor] = []
         parts: dict[str, float] = {}
         for term, spec, loss in zip(self.terms, self._specs, self._losses, strict=True):
-            value = loss(*self._arguments(term, spec, student, batch), **self._keywords(spec, batch), **term.options)
+            given = self._arguments(term, spec, student, batch)
+            value = loss(*given, **self._keywords(term, spec, batch), **term.options)
             weighted.append(term.factor(done) * value)
             name = f"{term.loss} of {term.tap}" if term.tap else term.loss
             parts[name] = parts.get(name, 0.0) + float(value.detach())
@@ -84,8 +92,12 @@ class Objective(nn.Module):
             found = [ours, _feature(batch.teacher, term.tap, "teacher")]
         return [*found, batch.group] if spec.grouped else found
 
-    def _keywords(self, spec: LossSpec, batch: Batch) -> dict[str, Tensor]:
-        found = {} if batch.weight is None else {"weight_B": batch.weight}
+    def _keywords(self, term: Term, spec: LossSpec, batch: Batch) -> dict[str, Tensor]:
+        weight = batch.weight
+        if batch.own is not None and not term.across:
+            own = batch.own.to(batch.target.dtype)
+            weight = own if weight is None else own * weight
+        found = {} if weight is None else {"weight_B": weight}
         return found | ({"target_B": _classes(batch.target)} if spec.with_target else {})
 
 

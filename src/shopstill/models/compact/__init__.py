@@ -46,6 +46,13 @@ def ties(network: nn.Module) -> dict[str, str]:
 
 
 def replace_module(network: nn.Module, name: str, module: nn.Module) -> None:
-    """Put a module in the place of that name, such as ``encoder.layers.0.up``."""
-    parent, _, own = name.rpartition(".")
-    setattr(network.get_submodule(parent), own, module)
+    """Put a module in the place of that name, such as ``encoder.layers.0.up``, and wherever else the old one stands."""
+    put(network, network.get_submodule(name), module)
+
+
+def put(network: nn.Module, old: nn.Module, new: nn.Module) -> None:
+    """Put a module in every place that another has: layers and tables may be shared."""
+    for parent in list(network.modules()):
+        for own, child in list(parent._modules.items()):
+            if child is old:
+                setattr(parent, own, new)

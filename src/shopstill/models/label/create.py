@@ -127,7 +127,7 @@ def _bag(wanted: Bag, teacher: Path | None) -> tuple[BagBody, TextTokenizer | No
         tokenizer = TextTokenizer(pretrained.locate(build.DEFAULT_TOKENIZER) / "tokenizer.json")
         return BagBody(_small(nn.Embedding(tokenizer.vocab + wanted.buckets, wanted.width)), wanted), tokenizer
     encoder, tokenizer = _source(wanted.start, teacher)
-    known = pretrained.narrow_embedding(encoder.tokens, wanted.width)
+    known = pretrained.narrow(encoder.tokens.weight.detach(), wanted.width)
     table = _small(nn.Embedding(len(known) + wanted.buckets, wanted.width))
     with torch.no_grad():
         table.weight[: len(known)] = known

@@ -239,6 +239,14 @@ class Interaction:
         return out
 
 
+def words(arrays: Mapping[str, np.ndarray], side: str) -> Words | None:
+    """The static tower of a side that some arrays are of, if they are; both sides may have one table."""
+    if f"{side}.importance" not in arrays:
+        return None
+    table = f"{side}.table" if f"{side}.table" in arrays else "query.table"
+    return Words(arrays[table], arrays[f"{side}.importance"])
+
+
 def head(arrays: Mapping[str, np.ndarray]) -> Dot | Interaction | None:
     """The head that some arrays are of, if they are of one."""
     if "head.scale" in arrays:

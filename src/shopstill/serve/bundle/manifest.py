@@ -94,6 +94,7 @@ class Manifest:
         outputs: scores of a pair: 1, or the number of classes.
         labels: the names of the grades of a pair, in the order of the outputs.
         text: the columns of a product that it reads, joined by spaces.
+        fusion: where its vectors were made to find: what a cosine counts beside a share of the best score by words.
         reading: how a text becomes ids, where it puts texts into classes.
         pictures: how a picture becomes the pixels that its graph takes, where it looks at pictures.
         decoder: what decoded the pictures that it was judged on; another may round a pixel of a JPEG otherwise.
@@ -123,6 +124,7 @@ class Manifest:
     outputs: int = Field(default=1, ge=1)
     labels: list[str] = Field(default_factory=list)
     text: list[Literal["title", "brand", "description", "attributes"]] = Field(default=["title"], min_length=1)
+    fusion: float | None = Field(default=None, ge=0)
     reading: Reading | None = None
     pictures: ImageForm | None = None
     decoder: str = ""

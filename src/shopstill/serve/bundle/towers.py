@@ -15,7 +15,7 @@ from shopstill.data.tokens import Ragged, TextTokenizer, padded
 from shopstill.data.vectors import Codec
 from shopstill.serve.bundle import lean
 from shopstill.serve.bundle.cross import pieces
-from shopstill.serve.bundle.lean import Asked, Products, Words
+from shopstill.serve.bundle.lean import Asked, Products
 from shopstill.serve.bundle.sessions import Sessions
 
 _KEPT = 64
@@ -169,6 +169,4 @@ class GraphHead:
 
 
 def _tower(side: str, arrays: dict[str, np.ndarray], sessions: Sessions, pad: int) -> Tower:
-    if f"{side}.table" in arrays:
-        return Words(arrays[f"{side}.table"], arrays[f"{side}.importance"])
-    return GraphTower(side, sessions, pad)
+    return lean.words(arrays, side) or GraphTower(side, sessions, pad)

@@ -5,16 +5,19 @@ Shapes: ``N`` products found.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from shopstill.serve.forms import Place
+from shopstill.serve.forms import Place, Sort
 from shopstill.serve.index.catalogue import Catalogue
 from shopstill.serve.index.facets import Wanted
 from shopstill.serve.index.ready import Ready
-from shopstill.serve.index.words import Matched
+from shopstill.serve.index.words import Matched, Words, tokens_of
+
+Compare = Callable[[np.ndarray], np.ndarray]
+"""Rows of products → their cosines with a query."""
 
 LEXICAL, DENSE = 200, 100
 """Products that each leg brings."""
@@ -22,6 +25,9 @@ LEXICAL, DENSE = 200, 100
 WEIGHTS = {"lexical": 1.0, "dense": 0.1}
 """How much each leg's ranks count: found on validation queries of Home Depot, over its whole catalogue
 (``benchmarks/LOG.md``). What vectors alone found comes behind what words found."""
+
+_FEW = 3
+"""Products with every word of a query; where there are fewer, those with any of its words count."""
 
 _SMOOTH = 60
 _COMPARED = 5_000
@@ -52,6 +58,18 @@ class Pool:
     rows: np.ndarray
     scores: np.ndarray
     legs: Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+
+def by_words(
+    words: Words, text: str, wanted: Wanted, most: int, *, prefix: bool = False, sort: Sort = "relevance"
+) -> tuple[Matched, bool]:
+    """What has every word of a text; or, where that is little, what has any; and which of the two it is."""
+    found = words.search(words.query(text, wanted, prefix=prefix), most, sort)
+    if found.total >= _FEW or len(tokens_of(text)) < 2:
+        return found, True
+    wider = words.query(text, wanted, prefix=prefix, every=False)
+    # How many have any of the words is shown where all of them are in one order, and else of no use.
+    return words.search(wider, most, sort, count=sort != "relevance"), False
 
 
 def dense(catalogue: Catalogue, model: Ready, query: str, wanted: Wanted) -> tuple[np.ndarray, np.ndarray]:
@@ -90,6 +108,27 @@ def fuse(legs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Pool:
     scores = np.fromiter(worth.values(), np.float64, len(worth))
     order = np.argsort(-scores, kind="stable")
     return Pool(rows=rows[order], scores=scores[order], legs=legs)
+
+
+def blend(legs: Mapping[str, tuple[np.ndarray, np.ndarray]], weight: float, compare: Compare) -> Pool:
+    """Legs put together by scores: ``share of the best score by words + weight · cosine``; ties in the order of words.
+
+    Args:
+        legs: ``lexical`` and ``dense``, rows and scores, best first.
+        weight: found on validation queries when the model was shipped.
+        compare: rows → their cosines: products that words found have one as well.
+
+    >>> legs = {"lexical": (np.array([5, 7]), np.array([4.0, 2.0])), "dense": (np.array([7, 9]), np.array([0.9, 0.3]))}
+    >>> blend(legs, 1.0, lambda rows: np.where(rows == 7, 0.9, 0.1)).rows.tolist()
+    [7, 5, 9]
+    """
+    (by_words, score), (near, cosine) = legs["lexical"], legs["dense"]
+    beside = ~np.isin(near, by_words)
+    rows = np.concatenate([by_words, near[beside]])
+    total = weight * np.concatenate([compare(by_words), cosine[beside]]).astype(np.float64)
+    total[: len(by_words)] += score / max(float(score.max(initial=0)), 1e-12)
+    order = np.argsort(-total, kind="stable")
+    return Pool(rows=rows[order], scores=total[order], legs=legs)
 
 
 def reciprocal(count: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from shopstill.data.text import fold, normalise
 from shopstill.serve.engine.counting import Counting, Found
-from shopstill.serve.engine.legs import LEXICAL, Pool, dense, fuse, places, reciprocal
+from shopstill.serve.engine.legs import LEXICAL, WEIGHTS, Pool, blend, by_words, dense, fuse, places, reciprocal
 from shopstill.serve.engine.marks import marks
 from shopstill.serve.engine.ranking import RERANKED, WEIGHT, Pace, scored
 from shopstill.serve.engine.recent import Recent
@@ -27,9 +27,6 @@ from shopstill.serve.index.words import Matched, tokens_of
 form = TypeAdapter(Filters)
 
 _NOTHING = (np.zeros(0, np.int64), np.zeros(0, np.float32))
-
-_FEW = 3
-"""Products with every word of a query; where there are fewer, those with any of its words count."""
 
 
 @dataclass
@@ -129,7 +126,15 @@ def pool_of(catalogue: Catalogue, model: Ready, asked: Search, clock: Clock) -> 
         with clock.stage("dense"):
             legs["dense"] = dense(catalogue, model, asked.query, wanted)
     with clock.stage("fuse"):
-        return fuse(legs), matched, every
+        return _fused(model, asked.query, legs), matched, every
+
+
+def _fused(model: Ready, query: str, legs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Pool:
+    """What the legs found, put together as the model was shipped for."""
+    weight = model.bundle.manifest.fusion
+    if weight is None or len(legs) < len(WEIGHTS):
+        return fuse(legs)
+    return blend(legs, weight, lambda rows: model.vectors(rows) @ model.vector(query))
 
 
 def _ranked(catalogue: Catalogue, served: Served, asked: Search, clock: Clock) -> Ranking:
@@ -162,7 +167,9 @@ def _ranking(catalogue: Catalogue, model: Ready, pace: Pace, asked: Search, cloc
     # Of what has any of the words only the best count: the rest has next to nothing of what was asked.
     total = len(pool.rows) + (matched.total - lexical if lexical and every else 0)
     rows, scores = pool.rows.copy(), pool.scores.copy()
-    if not (asked.rerank and asked.query and len(pool.rows)):
+    # A model whose cosines are in the pool's order already has no second opinion.
+    counted = model.bundle.manifest.fusion is not None and len(pool.legs) == len(WEIGHTS)
+    if counted or not (asked.rerank and asked.query and len(pool.rows)):
         return Ranking(pool=pool, rows=rows, scores=scores, judged=_NOTHING, total=total, every=every)
     with clock.stage("rerank"):
         best = pool.rows[:RERANKED]
@@ -186,13 +193,7 @@ def _matched(catalogue: Catalogue, asked: Search, wanted: Wanted, clock: Clock) 
     """What has every word; or, where that is little, what has any; and which of the two it is."""
     depth = min(DEPTH, max(LEXICAL, asked.offset + asked.limit))
     with clock.stage("lexical"):
-        words = catalogue.words
-        found = words.search(words.query(asked.query, wanted, prefix=asked.prefix), depth, asked.sort)
-        if found.total >= _FEW or len(tokens_of(asked.query)) < 2:
-            return found, True
-        wider = words.query(asked.query, wanted, prefix=asked.prefix, every=False)
-        # How many have any of the words is shown where all of them are in one order, and else of no use.
-        return words.search(wider, depth, asked.sort, count=asked.sort != "relevance"), False
+        return by_words(catalogue.words, asked.query, wanted, depth, prefix=asked.prefix, sort=asked.sort)
 
 
 def _by_price(catalogue: Catalogue, asked: Search, clock: Clock) -> Ranking:

@@ -186,3 +186,14 @@ def test_an_unknown_metric_is_told_where_the_recipe_is_read() -> None:
 
     with pytest.raises(ConfigError, match="did you mean 'ndcg'"):
         build(Judging, {"metrics": ["ndgc@10"]})
+
+
+def test_a_truth_may_say_what_chance_gives(truth: Truth, scores: dict[str, np.ndarray], roles: dict[str, str]) -> None:
+    asked = Judging(metrics=("ndcg@10", "spearman"), resamples=100, slice_resamples=100, permutations=100)
+    rows = len(np.asarray(truth.unit_N))
+    worst = -np.asarray(truth.grade_N)
+    usual, told = (compare(t, scores, roles, asked) for t in (truth, replace(truth, chance=worst)))
+    value = [found.score("random", "ndcg@10").estimate.value for found in (usual, told)]  # type: ignore[union-attr]
+    assert value[1] < value[0]
+    with pytest.raises(DataError, match=f"model 'chance': scores have shape .*{rows - 1}"):
+        compare(replace(truth, chance=worst[1:]), scores, roles, asked)

@@ -181,7 +181,7 @@ def test_models_stand_beside_words(course: RetrievalCourse, learnt: build.TextMo
     lineup.add("find", learnt, "student")
     found = lineup.scored().judge(JUDGING)
     value = {name: found.score(name, "ndcg@10").estimate.value for name in found.roles}  # type: ignore[union-attr]
-    assert value["teacher"] > value[BM25] > value["random"], "who knows the grades orders better than words"
+    assert value["teacher"] > value[BM25] > value["random"] == 0, "who knows the grades orders better than words"
     deep = {name: found.score(name, "recall@20").estimate.value for name in found.roles}  # type: ignore[union-attr]
     assert deep["teacher"] == deep[BM25], "the teacher orders what words found, and finds nothing more"
 

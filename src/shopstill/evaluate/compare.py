@@ -6,7 +6,7 @@ Shape legend: ``N`` judged rows (a query with a product), ``U`` units (queries).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -19,7 +19,7 @@ from shopstill.core.errors import DataError
 from shopstill.core.progress import progress
 from shopstill.evaluate.classes import class_scores, mistakes
 from shopstill.evaluate.disagree import disagreements
-from shopstill.evaluate.judged import Judged, Truth, judged
+from shopstill.evaluate.judged import Judged, Truth, check_scores, judged
 from shopstill.evaluate.lineup import Lineup, lineup, statistics_of
 from shopstill.evaluate.quality import Metric, left_out, parse_metric
 from shopstill.evaluate.results import (
@@ -72,7 +72,8 @@ def compare(
 
     A row ``random`` is added: a constant score, which tie-averaged metrics turn into the exact mean of random
     rankings. For correlations it is 0; for errors it predicts the best constant of this very test set; for classes
-    the commonest one. That favours it, so headroom errs on the careful side.
+    the commonest one. That favours it, so headroom errs on the careful side. A truth whose rows are not all that was
+    ranked says itself what chance gives.
 
     Args:
         truth: the test set.
@@ -131,7 +132,9 @@ def _judged(truth: Truth, config: Judging) -> Judged:
         for name, values in fields.items():
             if len(values) != count:
                 raise DataError(f"truth: {name} has {len(values)} entries where {count} are expected")
-    return rows
+    if truth.chance is None:
+        return rows
+    return replace(rows, chance_N=check_scores("chance", truth.chance, len(rows.unit_N)))
 
 
 def _scores(sampled: Mapping[str, Mapping[str, Sampled]], confidence: float) -> Iterator[Score]:

@@ -46,6 +46,7 @@ class Truth:
         row_slices: name of a division → [N] label of each row, such as ``{"product": seen(product_ids, trained)}``.
         among: titles of a whole catalogue, of which each unit's one row was ranked; empty where the rows of a unit are
             ranked among themselves. A model's scores are then places: see ``check_scores``.
+        chance: [N] scores that stand for a ranking by chance, where rows are not all that was ranked; None: equal ones.
         classes: names of classes, where grades are their numbers.
         picture: row → a picture of it as an address for a page, or None.
         words: what the report calls units and rows.
@@ -61,6 +62,7 @@ class Truth:
     slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     row_slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     among: Sequence[str] = ()
+    chance: ArrayLike | None = None
     classes: Sequence[str] = ()
     picture: Callable[[int], str | None] = lambda row: None
     words: Wording = field(default_factory=Wording)
@@ -96,6 +98,7 @@ def joined(truths: Sequence[Truth]) -> Truth:
         slices=divisions("slices"),
         row_slices=divisions("row_slices"),
         among=truths[0].among,
+        chance=None if truths[0].chance is None else np.concatenate([np.asarray(t.chance) for t in truths]),
         classes=truths[0].classes,
         words=truths[0].words,
     )
@@ -112,6 +115,7 @@ class Judged:
         relevant_N: whether the row counts as relevant for MRR, MAP, recall and precision.
         units: how many units there are; some may have no row.
         among: of how many the one row of each unit was ranked; 0 where rows are ranked among themselves.
+        chance_N: scores that stand for a ranking by chance; None: equal ones.
     """
 
     unit_N: Ints
@@ -120,6 +124,7 @@ class Judged:
     relevant_N: Bools
     units: int
     among: int = 0
+    chance_N: Floats | None = None
 
     @cached_property
     def size_U(self) -> Ints:
@@ -139,6 +144,7 @@ class Judged:
             relevant_N=self.relevant_N[keep_N],
             units=self.units,
             among=self.among,
+            chance_N=None if self.chance_N is None else self.chance_N[keep_N],
         )
 
 

@@ -101,6 +101,8 @@ def statistics_of(metric: Metric, rows: Judged, models: Lineup, min_candidates: 
         if not said:
             raise ConfigError(f"metric {metric.name!r}: reads predictions, and no model has any")
     constant_N = np.full(len(rows.unit_N), _constant(metric, rows.grade_N))
+    if metric.on == "scores" and rows.chance_N is not None:
+        constant_N = rows.chance_N
     if metric.on == "both":
         said = {name: np.stack([models.scores[name], classes], 1) for name, classes in said.items()}
         share = float(np.mean(rows.grade_N == constant_N))

@@ -133,6 +133,8 @@ class RetrievalCourse(RelevanceCourse):
             gain_N=_filled(pairs.gain_N, units, 0.0),
             slices={name: labels for name, labels in own.slices.items() if name != "candidates"},
             row_slices={},
+            # Of a whole catalogue chance finds next to nothing; here it finds nothing.
+            chance=np.repeat([-1.0, 0.0], [len(pairs), units * DEPTH]),
             words=_WORDS,
         )
 

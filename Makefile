@@ -26,7 +26,7 @@ help: ## list these commands
 
 setup: $(READY) ## make .venv, with all that demo, test and check need
 
-demo: $(READY) ## distil a simulated shop's teacher into students, report, and serve them; or TASK=sequential, TASK=categorise
+demo: $(READY) ## distil a simulated shop's teacher into students, report, and serve them; or TASK=retrieval, TASK=sequential, TASK=categorise
 	"$(VENV)/bin/shopstill" run recipes/$(TASK).yaml $(if $(filter quickstart,$(TASK)),--serve) $(ARGS)
 
 test: $(READY) ## run the tests

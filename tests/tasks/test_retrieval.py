@@ -165,8 +165,8 @@ def test_what_is_learnt_across_finds_more(course: RetrievalCourse, learnt: build
     assert by_vectors(learnt) > 1.5 * by_vectors(_towers(tiny_start))
     figures = course.validation(learnt, JUDGING)(learnt.network)
     assert figures["mean"] == pytest.approx((figures["recall@20"] + figures["ndcg@10"]) / 2)
-    for metric in ("rmse", "recall@500", "spearman"):
-        with pytest.raises(ConfigError, match=f"{metric}: use metrics of rankings"):
+    for metric in ("rmse", "recall@500", "spearman", "mrr"):
+        with pytest.raises(ConfigError, match=f"{metric}: use rankings down to place 100"):
             course.validation(learnt, Judging(metrics=(metric,)))
 
 

@@ -40,9 +40,10 @@ from shopstill.train.fit import Judge
 _CHOSEN_BY = "ndcg@10"
 _NOBODY = "a product that nobody judged"
 _WORDS = Wording(
-    rows="judged products, looked for in the whole catalogue",
+    rows="judged products and places for others, in rankings of the whole catalogue",
     ranked="products",
-    shown="The top of each one’s ranking of the whole catalogue, with the human grade of each product that has one.",
+    shown="The top of each one’s ranking of the whole catalogue, with the human grades; what nobody judged counts as "
+    "the lowest.",
 )
 
 Ranking = list[np.ndarray]
@@ -82,9 +83,11 @@ class RetrievalCourse(RelevanceCourse):
     def validation(self, model: TextModel, judging: Judging) -> Judge:
         """The metrics that are asked for, on the validation queries; their mean first, which is watched."""
         metrics = [parse_metric(name) for name in judging.metrics]
-        deep = [m.name for m in metrics if m.on != "scores" or m.level != "unit" or (m.cutoff or DEPTH) > DEPTH]
+        deep = [m.name for m in metrics if m.level != "unit" or not m.cutoff or m.cutoff > DEPTH]
         if deep:
-            raise ConfigError(f"judging.metrics: {deep[0]}: use metrics of rankings down to place {DEPTH} at most")
+            raise ConfigError(
+                f"judging.metrics: {deep[0]}: use rankings down to place {DEPTH} at most, such as recall@{DEPTH}"
+            )
         pairs = self._judged["valid"]
         truth = _truth(pairs, judging.relevant_grade)
 

@@ -16,8 +16,9 @@ from shopstill.core.mapped import fetch
 from shopstill.data.vectors import Vectors
 from shopstill.serve.bundle.sessions import runtime
 
-EXACT = 50_000
-"""Products up to which all of them are compared."""
+EXACT = 6_400_000
+"""Numbers of all vectors up to which all of them are compared: those of 100,000 products of width 64, or 25,000 of 256.
+"""
 
 _GRAPH = "nearest.usearch"
 _NEIGHBOURS, _WIDE, _SEARCH = 16, 96, 96
@@ -104,10 +105,10 @@ def _usearch() -> Any:
 
 
 def build(vectors_PD: np.ndarray | Vectors, folder: Path, exact: int = EXACT) -> None:
-    """Write a graph over vectors, where there are more than ``exact``."""
-    if len(vectors_PD) <= exact:
-        return
+    """Write a graph over vectors, where they have more numbers than ``exact``."""
     width = vectors_PD.shape[1] if isinstance(vectors_PD, np.ndarray) else vectors_PD.width
+    if len(vectors_PD) * width <= exact:
+        return
     graph = _usearch().Index(
         ndim=width,
         metric="cos",

@@ -93,6 +93,16 @@ def test_every_parameter_of_a_search_is_explained(described: Any) -> None:
     assert not [one for one in parameters.values() if "commas" in one["schema"]]
 
 
+def test_no_parameter_may_be_null_which_no_address_can_say(described: Any) -> None:
+    shapes = {
+        f"{method} {path} {one['name']}": one["schema"]
+        for method, path, operation in operations(described)
+        for one in operation.get("parameters", [])
+    }
+    assert shapes["GET /search model"]["minLength"] == 1
+    assert not [name for name, shape in shapes.items() if "anyOf" in shape or shape.get("type") == "null"]
+
+
 def test_the_description_is_served_and_no_page_is_loaded_from_elsewhere(client: Any) -> None:
     assert client.get("/openapi.json").json()["info"]["title"] == "shopstill"
     assert [client.get(path).status_code for path in ("/docs", "/redoc")] == [404, 404]

@@ -31,8 +31,17 @@ def adapter(form: Any) -> TypeAdapter[Any]:
 def parameters(form: Any) -> dict[str, dict[str, Any]]:
     """The JSON schema of each field of a form that is given in an address."""
     if form not in _PARAMETERS:
-        _PARAMETERS[form] = adapter(form).json_schema().get("properties", {})
+        stated = adapter(form).json_schema().get("properties", {})
+        _PARAMETERS[form] = {name: _sayable(schema) for name, schema in stated.items()}
     return _PARAMETERS[form]
+
+
+def _sayable(schema: dict[str, Any]) -> dict[str, Any]:
+    """A field's schema without null, which no address can say: what is not given is left out."""
+    options = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
+    if len(options) != 1:
+        return schema
+    return {key: value for key, value in schema.items() if key not in ("anyOf", "default")} | options[0]
 
 
 def query(request: Request, form: type[T]) -> T:
@@ -47,11 +56,10 @@ def query(request: Request, form: type[T]) -> T:
         if name not in known:
             raise several([unknown(name, list(known))])
         if known[name].get("type") == "array":
-            parts = [part for part in value.split(",") if part] if known[name].get("commas") else [value]
-            values.setdefault(name, []).extend(parts)
+            values.setdefault(name, []).extend(value.split(",") if known[name].get("commas") else [value])
         elif name in values:
             raise several([Faulty(message=f"{name}: is there twice; give it once", field=name)])
-        elif value or known[name].get("type") == "string":
+        else:
             values[name] = value
     try:
         found: T = adapter(form).validate_python(values)

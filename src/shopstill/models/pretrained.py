@@ -186,8 +186,8 @@ def narrow(vectors: Tensor, width: int) -> Tensor:
     """A token table of another width that keeps most of its variance: principal components, of unit mean norm."""
     table = vectors.double()
     centred = table - table.mean(0)
-    _, vectors = torch.linalg.eigh(centred.T @ centred)
-    kept = vectors.flip(1)[:, : min(width, table.shape[1])]
+    _, directions = torch.linalg.eigh(centred.T @ centred)
+    kept = directions.flip(1)[:, : min(width, table.shape[1])]
     narrow = centred @ kept
     narrow = narrow / narrow.norm(dim=1).mean()
     return torch.nn.functional.pad(narrow, (0, max(0, width - narrow.shape[1]))).float()

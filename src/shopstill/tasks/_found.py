@@ -5,8 +5,8 @@ Shapes: ``Q`` queries, ``P`` products, ``D`` width of a vector, ``K`` products t
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -60,22 +60,37 @@ class Pool:
         return self.rows[np.argsort(-(self.share + weight * self.cosine), kind="stable")[:DEPTH]]
 
 
-def by_words(shop: Shop, queries: Sequence[str]) -> Words:
-    """What a server finds by words, spelling corrected; rows are those of the shop's products."""
-    text_Q: list[str] = []
-    row_QK, score_QK = np.full((len(queries), LEXICAL), -1), np.zeros((len(queries), LEXICAL), np.float32)
-    with TemporaryDirectory() as folder:
+class ByWords:
+    """A server's search by words over a shop; its index lies in a folder of its own, and goes with it.
+
+    Args:
+        shop: whose products are looked for; rows are theirs.
+    """
+
+    def __init__(self, shop: Shop) -> None:
+        folder = TemporaryDirectory(prefix="shopstill-")
         products, total = read_products(shop.path)
-        create(Path(folder) / "index", products, (), total)
-        with closing(Live(Path(folder) / "index")) as live, progress("by words", len(queries), "queries") as bar:
-            for place, query in enumerate(queries):
-                catalogue, typed = live.now.catalogue, normalise(query)
+        create(Path(folder.name) / "index", products, (), total)
+        self._live = Live(Path(folder.name) / "index")
+        weakref.finalize(self, _gone, self._live, folder)
+
+    def found(self, queries: Sequence[str]) -> Words:
+        """What is found for each query, spelling corrected."""
+        catalogue, text_Q = self._live.now.catalogue, []
+        nothing = Wanted.of(Filters(), catalogue.values)
+        row_QK, score_QK = np.full((len(queries), LEXICAL), -1), np.zeros((len(queries), LEXICAL), np.float32)
+        with progress("by words", len(queries), "queries") as bar:
+            for place, typed in enumerate(map(normalise, queries)):
                 text_Q.append(corrected(catalogue, typed) or typed)
-                nothing = Wanted.of(Filters(), catalogue.values)
                 found, _ = legs.by_words(catalogue.words, text_Q[-1], nothing, LEXICAL)
                 row_QK[place, : len(found.rows)], score_QK[place, : len(found.rows)] = found.rows, found.scores
                 bar.advance(1)
-    return Words(text_Q=text_Q, row_QK=row_QK, score_QK=score_QK)
+        return Words(text_Q=text_Q, row_QK=row_QK, score_QK=score_QK)
+
+
+def _gone(live: Live, folder: TemporaryDirectory[str]) -> None:
+    live.close()
+    folder.cleanup()
 
 
 def pools(words: Words, query_QD: np.ndarray, product_PD: np.ndarray, what: str = "") -> list[Pool]:
@@ -131,9 +146,10 @@ def placed(judged: Pairs, ranking: Sequence[np.ndarray]) -> np.ndarray:
         ranking: rows of each query that has pairs, in the order of the queries' numbers, best first; -1 is nothing.
     """
     unit_J = np.unique(judged.query_N, return_inverse=True)[1]
+    order_J = np.argsort(unit_J, kind="stable")
+    own_Q = np.split(order_J, np.flatnonzero(np.diff(unit_J[order_J])) + 1)
     score_J, score_QR = np.full(len(judged), -3.0 * DEPTH), np.full((len(ranking), DEPTH), -2.0 * DEPTH)
-    for unit, rows in enumerate(ranking):
-        own = np.flatnonzero(unit_J == unit)
+    for unit, (rows, own) in enumerate(zip(ranking, own_Q, strict=True)):
         place = {row: -float(at) for at, row in enumerate(rows[rows >= 0][:DEPTH].tolist())}
         for pair, product in zip(own, judged.product_N[own].tolist(), strict=True):
             score_J[pair] = place.pop(product, -3.0 * DEPTH)

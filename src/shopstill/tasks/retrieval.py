@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,7 +33,7 @@ from shopstill.serve.bundle.load import load_texts
 from shopstill.tasks import _contest, _found
 from shopstill.tasks._catalogue import Catalogue, Pairs
 from shopstill.tasks._course import Course, Form, Labels, Part
-from shopstill.tasks._found import DEPTH, Pool, Words
+from shopstill.tasks._found import DEPTH, ByWords, Pool, Words
 from shopstill.tasks.relevance import Column, PairTask, RelevanceCourse
 from shopstill.train.fit import Judge
 
@@ -42,8 +42,8 @@ _NOBODY = "a product that nobody judged"
 _WORDS = Wording(
     rows="judged products and places for others, in rankings of the whole catalogue",
     ranked="products",
-    shown="The top of each one’s ranking of the whole catalogue, with the human grades; what nobody judged counts as "
-    "the lowest.",
+    shown="The top of each one’s ranking of the whole catalogue, with the human grades; what nobody judged stands "
+    "below the lowest.",
 )
 
 Ranking = list[np.ndarray]
@@ -132,7 +132,7 @@ class RetrievalCourse(RelevanceCourse):
             unit_N=np.concatenate([np.asarray(own.unit_N), np.repeat(np.arange(units), DEPTH)]),
             product_ids=[*own.product_ids, *[""] * (units * DEPTH)],
             titles=[*own.titles, *[_NOBODY] * (units * DEPTH)],
-            grade_N=_filled(pairs.grade_N, units, float(pairs.grade_N.min())),
+            grade_N=_filled(pairs.grade_N, units, _unjudged(pairs)),
             gain_N=_filled(pairs.gain_N, units, 0.0),
             slices={name: labels for name, labels in own.slices.items() if name != "candidates"},
             row_slices={},
@@ -166,7 +166,11 @@ class RetrievalCourse(RelevanceCourse):
 
     def _by_words(self, part: Part) -> Words:
         asked = np.unique(self._judged[part].query_N)
-        return _found.by_words(self.catalogue.shop, [self.catalogue.queries[q] for q in asked])
+        return self._index.found([self.catalogue.queries[q] for q in asked])
+
+    @cached_property
+    def _index(self) -> ByWords:
+        return ByWords(self.catalogue.shop)
 
     def _ranked(self, part: Part, model: TextModel, what: str = "") -> Ranking:
         if not isinstance(model.network, TwoTowers):
@@ -221,10 +225,15 @@ def _filled(value_J: np.ndarray, units: int, value: float) -> np.ndarray:
     return np.concatenate([value_J, np.full(units * DEPTH, value, value_J.dtype)])
 
 
+def _unjudged(pairs: Pairs) -> float:
+    """Below every grade, so that it is relevant nowhere, even where people judged nothing but what is."""
+    return float(pairs.grade_N.min()) - 1
+
+
 def _truth(pairs: Pairs, relevant_grade: float | None) -> Any:
     units, unit_J = np.unique(pairs.query_N, return_inverse=True)
     unit_N = np.concatenate([unit_J, np.repeat(np.arange(len(units)), DEPTH)])
-    gain_N, grade_N = _filled(pairs.gain_N, len(units), 0.0), _filled(pairs.grade_N, len(units), pairs.grade_N.min())
+    gain_N, grade_N = _filled(pairs.gain_N, len(units), 0.0), _filled(pairs.grade_N, len(units), _unjudged(pairs))
     return judged(unit_N, gain_N, grade_N, len(units), relevant_grade)
 
 

@@ -53,11 +53,15 @@ def places(orders: Mapping[str, tuple[np.ndarray, np.ndarray]], shown: Sequence[
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """What was found: rows best first, the fused score of each, and each leg's rows and scores."""
+    """What was found: rows best first, the fused score of each, and each leg's rows and scores.
+
+    It is ``final`` where the model's cosines are in the scores already, so that it has no second opinion.
+    """
 
     rows: np.ndarray
     scores: np.ndarray
     legs: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    final: bool = False
 
 
 def by_words(
@@ -128,7 +132,7 @@ def blend(legs: Mapping[str, tuple[np.ndarray, np.ndarray]], weight: float, comp
     total = weight * np.concatenate([compare(by_words), cosine[beside]]).astype(np.float64)
     total[: len(by_words)] += score / max(float(score.max(initial=0)), 1e-12)
     order = np.argsort(-total, kind="stable")
-    return Pool(rows=rows[order], scores=total[order], legs=legs)
+    return Pool(rows=rows[order], scores=total[order], legs=legs, final=True)
 
 
 def reciprocal(count: int) -> np.ndarray:

@@ -167,9 +167,7 @@ def _ranking(catalogue: Catalogue, model: Ready, pace: Pace, asked: Search, cloc
     # Of what has any of the words only the best count: the rest has next to nothing of what was asked.
     total = len(pool.rows) + (matched.total - lexical if lexical and every else 0)
     rows, scores = pool.rows.copy(), pool.scores.copy()
-    # A model whose cosines are in the pool's order already has no second opinion.
-    counted = model.bundle.manifest.fusion is not None and len(pool.legs) == len(WEIGHTS)
-    if counted or not (asked.rerank and asked.query and len(pool.rows)):
+    if pool.final or not (asked.rerank and asked.query and len(pool.rows)):
         return Ranking(pool=pool, rows=rows, scores=scores, judged=_NOTHING, total=total, every=every)
     with clock.stage("rerank"):
         best = pool.rows[:RERANKED]

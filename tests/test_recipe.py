@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 ELSEWHERE = {
     "zh-reviews": ("intfloat/multilingual-e5-small",),  # no package brings an encoder of Chinese
-    "homedepot-find": ("runs/homedepot/teach/members/0",),  # the teacher of another recipe
+    "homedepot-find": (".",),  # the teacher of another recipe, as the test says where it lies
 }
 Values = Callable[..., dict[str, Any]]
 
@@ -42,6 +42,7 @@ def _made(tiny_recipe: Values, **changes: Any) -> Recipe:
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_is_read_and_without_fault(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SHOPSTILL_E5", raising=False)
+    monkeypatch.setenv("SHOPSTILL_TEACHER", ".")
     made = read(path)
     assert made.name == path.stem
     monkeypatch.setattr(type(made.shop.options), "sources", lambda self: [], raising=False)
@@ -214,6 +215,13 @@ def test_scores_made_elsewhere_must_be_there_and_have_no_weights(tiny_recipe: Va
     check(made)
     with pytest.raises(ConfigError, match=r"students\.exact\.model: start 'teacher', but there is no teacher with"):
         check(_made(tiny_recipe, teacher=scores))
+
+
+@pytest.mark.parametrize("start", ["runs/other/teach/members/0", "./weights", "~/weights", "/no/weights"])
+def test_weights_that_are_not_there_are_named_before_anything_runs(tiny_recipe: Values, start: str) -> None:
+    teacher = {"kind": "cross", "model": {"start": start}}
+    with pytest.raises(ConfigError, match=rf"teacher\.model: start '{re.escape(start)}': there is no such folder"):
+        check(_made(tiny_recipe, teacher=teacher))
 
 
 def test_a_source_that_is_not_there_is_named_before_anything_runs(tiny_recipe: Values, tmp_path: Path) -> None:

@@ -53,6 +53,35 @@ def test_macro_f1_agrees_with_scikit_learn() -> None:
     assert made.value == pytest.approx(theirs)
 
 
+PATHS = [("Home", "Kitchen", "Mugs"), ("Home", "Kitchen", "Pans"), ("Home", "Lamps"), ("Pets",)]
+
+
+def test_hierarchical_f1_counts_the_steps_that_are_right() -> None:
+    truth = judged([0, 1, 2], [1, 1, 1], [0, 0, 3], 3, paths=PATHS)
+    made = statistic(parse_metric("hierarchical_f1"), truth, np.array([1.0, 2.0, 3.0]))
+    assert made.value == pytest.approx(2 * (2 + 1 + 1) / (6 + 5 + 2))
+
+
+def test_hierarchical_f1_is_that_of_sets_of_steps_under_every_resample() -> None:
+    unit_N, grade_N, score_N = _data(ties=True)
+    score_N = np.clip(score_N, 0, 3)
+    made = statistic(parse_metric("hierarchical_f1"), judged(unit_N, grade_N, grade_N, UNITS, paths=PATHS), score_N)
+    steps = [{path[:deep] for deep in range(1, len(path) + 1)} for path in PATHS]
+    weight_BV = np.random.default_rng(2).multinomial(UNITS, np.full(UNITS, 1 / UNITS), size=5)
+    for weight_V, value in zip(weight_BV, made.resampled(weight_BV.astype(float)), strict=True):
+        rows = np.repeat(np.arange(ROWS), weight_V[unit_N])
+        pairs = [(steps[int(score_N[row])], steps[int(grade_N[row])]) for row in rows]
+        both = sum(len(said & true) for said, true in pairs)
+        assert value == pytest.approx(2 * both / sum(len(said) + len(true) for said, true in pairs))
+
+
+def test_hierarchical_f1_of_classes_without_a_tree_is_their_accuracy() -> None:
+    unit_N, grade_N, score_N = _data(ties=True)
+    truth = judged(unit_N, grade_N, grade_N, UNITS)
+    flat, accuracy = (statistic(parse_metric(name), truth, score_N).value for name in ("hierarchical_f1", "accuracy"))
+    assert flat == accuracy
+
+
 @pytest.mark.parametrize("name", ["spearman", "pearson"])
 def test_a_constant_ranks_nothing(name: str) -> None:
     unit_N, grade_N, _ = _data(ties=True)

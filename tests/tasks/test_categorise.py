@@ -13,7 +13,7 @@ from shopstill.data.images import ImageForm
 from shopstill.data.shop import Shop
 from shopstill.data.simulate import Simulate, simulate
 from shopstill.data.split import SplitConfig
-from shopstill.evaluate.compare import Judging
+from shopstill.evaluate.compare import Judging, compare
 from shopstill.evaluate.latency import Timing
 from shopstill.export.bundle import About
 from shopstill.models import families
@@ -87,6 +87,25 @@ def test_a_teacher_learns_and_its_classes_are_told_one_by_one(course: Categorise
     assert sum(c.support for c in found.classes) == found.units
     right = sum(c.support * c.recall for c in found.classes)
     assert right / found.units == pytest.approx(value[TEACHER])
+
+
+def test_whole_paths_are_judged_by_the_steps_that_are_right(shop: Shop) -> None:
+    course = _course(shop, classes=ClassConfig(level=None, least=5))
+    truth = course.truth("test")
+    assert {len(path) for path in truth.paths} == {3}
+    leaf_N = np.asarray(truth.grade_N)
+    first = {name: [path[0] for path in truth.paths].index(name) for name in {path[0] for path in truth.paths}}
+    # Another category below the same root is wrong, and not as wrong as one below another.
+    near_N = np.array([first[truth.paths[label][0]] for label in leaf_N])
+    far_N = np.array([next(label for name, label in first.items() if name != truth.paths[own][0]) for own in leaf_N])
+    said = {"right": leaf_N, "near": near_N, "far": far_N}
+    config = Judging(metrics=("accuracy", "hierarchical_f1"), min_candidates=1, resamples=100, permutations=100)
+    sure = dict.fromkeys(said, np.ones(len(leaf_N)))
+    found = compare(truth, sure, dict.fromkeys(said, "baseline"), config, said)
+    value = {name: found.score(name, "hierarchical_f1").estimate.value for name in said}  # type: ignore[union-attr]
+    assert value["right"] == 1
+    assert 1 > value["near"] > found.score("near", "accuracy").estimate.value  # type: ignore[union-attr]
+    assert value["near"] > value["far"] == 0
 
 
 def test_a_student_of_pictures_learns_from_a_teacher_of_titles(

@@ -123,7 +123,13 @@ def compare(
 
 def _judged(truth: Truth, config: Judging) -> Judged:
     rows = judged(
-        truth.unit_N, truth.gain_N, truth.grade_N, len(truth.unit_ids), config.relevant_grade, len(truth.among)
+        truth.unit_N,
+        truth.gain_N,
+        truth.grade_N,
+        len(truth.unit_ids),
+        config.relevant_grade,
+        len(truth.among),
+        truth.paths,
     )
     per_unit = {"queries": truth.queries, **{f"slices[{k!r}]": v for k, v in truth.slices.items()}}
     per_row = {"product_ids": truth.product_ids, "titles": truth.titles}

@@ -48,6 +48,7 @@ class Truth:
             ranked among themselves. A model's scores are then places: see ``check_scores``.
         chance: [N] scores that stand for a ranking by chance, where rows are not all that was ranked; None: equal ones.
         classes: names of classes, where grades are their numbers.
+        paths: the steps of each class from the root, where classes are paths of a tree of categories.
         picture: row → a picture of it as an address for a page, or None.
         words: what the report calls units and rows.
     """
@@ -64,6 +65,7 @@ class Truth:
     among: Sequence[str] = ()
     chance: ArrayLike | None = None
     classes: Sequence[str] = ()
+    paths: Sequence[Sequence[str]] = ()
     picture: Callable[[int], str | None] = lambda row: None
     words: Wording = field(default_factory=Wording)
 
@@ -100,6 +102,7 @@ def joined(truths: Sequence[Truth]) -> Truth:
         among=truths[0].among,
         chance=None if truths[0].chance is None else np.concatenate([np.asarray(t.chance) for t in truths]),
         classes=truths[0].classes,
+        paths=truths[0].paths,
         words=truths[0].words,
     )
 
@@ -116,6 +119,7 @@ class Judged:
         units: how many units there are; some may have no row.
         among: of how many the one row of each unit was ranked; 0 where rows are ranked among themselves.
         chance_N: scores that stand for a ranking by chance; None: equal ones.
+        paths: the steps of each class, where grades are classes; where it is empty each class is a step of its own.
     """
 
     unit_N: Ints
@@ -125,6 +129,7 @@ class Judged:
     units: int
     among: int = 0
     chance_N: Floats | None = None
+    paths: Sequence[Sequence[str]] = ()
 
     @cached_property
     def size_U(self) -> Ints:
@@ -145,6 +150,7 @@ class Judged:
             units=self.units,
             among=self.among,
             chance_N=None if self.chance_N is None else self.chance_N[keep_N],
+            paths=self.paths,
         )
 
 
@@ -155,6 +161,7 @@ def judged(
     units: int,
     relevant_grade: float | None = None,
     among: int = 0,
+    paths: Sequence[Sequence[str]] = (),
 ) -> Judged:
     """Check the truth's arrays and put them together.
 
@@ -165,6 +172,7 @@ def judged(
         units: how many units.
         relevant_grade: rows of at least this grade are relevant; None: rows with a gain above 0.
         among: of how many each row was ranked, where a unit has one row; else 0.
+        paths: the steps of each class, where grades are classes of a tree.
 
     Raises:
         DataError: lengths differ, there is no row, or a value is out of bounds; the message names the row.
@@ -181,7 +189,7 @@ def judged(
     relevant = gain > 0 if relevant_grade is None else grade >= relevant_grade
     if among and len(np.unique(unit)) < len(unit):
         raise DataError(f"truth: {len(unit)} rows of {len(np.unique(unit))} units; ranked among all, each unit has one")
-    return Judged(unit_N=unit, gain_N=gain, grade_N=grade, relevant_N=relevant, units=units, among=among)
+    return Judged(unit_N=unit, gain_N=gain, grade_N=grade, relevant_N=relevant, units=units, among=among, paths=paths)
 
 
 def _refuse(field: str, value_N: NDArray[np.generic], bad_N: Bools, allowed: str) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from shopstill.core.errors import ConfigError, nearest
 from shopstill.evaluate.judged import Bools, Floats, Judged, check_scores
-from shopstill.evaluate.quality import Metric
+from shopstill.evaluate.quality import OF_CLASSES, Metric
 from shopstill.evaluate.results import RANDOM, Role, parse_role
 from shopstill.evaluate.statistic import Statistic, statistic
 
@@ -114,7 +114,7 @@ def statistics_of(metric: Metric, rows: Judged, models: Lineup, min_candidates: 
 
 
 def _constant(metric: Metric, grade_N: Floats) -> float:
-    if metric.base in ("accuracy", "macro_f1", "ece"):
+    if metric.base in OF_CLASSES:
         grades, counts = np.unique(grade_N, return_counts=True)
         return float(grades[np.argmax(counts)])
     return float(np.median(grade_N) if metric.base == "mae" else np.mean(grade_N))

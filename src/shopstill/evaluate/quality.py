@@ -42,13 +42,17 @@ class Metric:
 
 _UNIT = ("ndcg", "ndcg_exp", "mrr", "map", "recall", "hr", "precision", "query_spearman")
 _NEEDS_CUTOFF = ("recall", "hr", "precision")
-_ON_PREDICTIONS = ("rmse", "mae", "accuracy", "macro_f1")
+_ON_PREDICTIONS = ("rmse", "mae", "accuracy", "macro_f1", "hierarchical_f1")
 _ON_BOTH = ("ece",)
 _ERRORS = ("rmse", "mae", "ece")
 _CORPUS = ("spearman", "pearson", *_ON_PREDICTIONS, *_ON_BOTH)
 METRICS = (*_UNIT, *_CORPUS)
 """Every metric's name: ``ndcg`` (linear in the gain), ``ndcg_exp`` (2^gain − 1), ``hr`` (whether anything relevant is
-in the list), ``ece`` (expected calibration error), and what the others are called."""
+in the list), ``hierarchical_f1`` (the steps of categories' paths), ``ece`` (expected calibration error), and what the
+others are called."""
+
+OF_CLASSES = ("accuracy", "macro_f1", "hierarchical_f1", "ece")
+"""Metrics of which always saying the commonest class is the least that counts."""
 
 
 def parse_metric(name: str) -> Metric:

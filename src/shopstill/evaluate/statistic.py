@@ -9,7 +9,7 @@ new sort: within rows sorted once, ranks are running sums of the weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -101,7 +101,9 @@ def _corpus(metric: Metric, truth: Judged, score_N: Floats) -> Statistic:
         columns, finish = [error_N**2, np.ones_like(error_N)], _root_mean
     elif metric.base == "mae":
         columns = [np.abs(error_N), np.ones_like(error_N)]
-    elif metric.base == "accuracy":
+    elif metric.base == "hierarchical_f1" and truth.paths:
+        columns = _steps(truth.paths, score_N, grade_N)
+    elif metric.base in ("accuracy", "hierarchical_f1"):
         columns = [(error_N == 0).astype(np.float64), np.ones_like(error_N)]
     elif metric.base == "macro_f1":
         columns, finish = _confusion(score_N, grade_N), _macro_f1
@@ -208,6 +210,24 @@ def _confusion(predicted_N: Floats, class_N: Floats) -> list[Floats]:
         said, true = predicted_N == label, class_N == label
         columns += [(said & true).astype(np.float64), said.astype(np.float64), true.astype(np.float64)]
     return columns
+
+
+def _steps(paths: Sequence[Sequence[str]], predicted_N: Floats, class_N: Floats) -> list[Floats]:
+    """Twice the steps that the predicted and the true path share from the root, and the steps of both together.
+
+    Their sums' ratio is the hierarchical F-measure: each product counts with its category and all above it
+    (Kiritchenko et al. 2006, "Learning and evaluation in the presence of class hierarchies"; Silla and Freitas 2011,
+    doi:10.1007/s10618-010-0175-9).
+    """
+    number: dict[tuple[str, ...], int] = {}
+    step_KD = np.full((len(paths), max(map(len, paths))), -1)
+    for label, path in enumerate(paths):
+        step_KD[label, : len(path)] = [
+            number.setdefault((*path[:deep],), len(number)) for deep in range(1, len(path) + 1)
+        ]
+    said_ND, true_ND = step_KD[predicted_N.astype(np.int64)], step_KD[class_N.astype(np.int64)]
+    shared_N = ((said_ND == true_ND) & (true_ND >= 0)).sum(axis=1)
+    return [2.0 * shared_N, ((said_ND >= 0).sum(axis=1) + (true_ND >= 0).sum(axis=1)).astype(np.float64)]
 
 
 def _confidences(confidence_N: Floats, right_N: NDArray[np.bool_]) -> list[Floats]:

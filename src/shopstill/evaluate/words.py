@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shopstill.evaluate.findings import Findings
-from shopstill.evaluate.quality import parse_metric
+from shopstill.evaluate.quality import OF_CLASSES, parse_metric
 from shopstill.evaluate.results import Comparison, Kept
 from shopstill.evaluate.significance import Estimate
 
@@ -25,6 +25,7 @@ _TITLES = {
     "mae": "MAE",
     "accuracy": "Accuracy",
     "macro_f1": "Macro-F1",
+    "hierarchical_f1": "Hierarchical F1",
     "ece": "ECE",
 }
 
@@ -138,7 +139,7 @@ def nothing(metric: str) -> str:
     base = parse_metric(metric).base
     if base in ("rmse", "mae"):
         return "one constant grade for all"
-    return "always saying the commonest class" if base in ("accuracy", "macro_f1", "ece") else "a random order"
+    return "always saying the commonest class" if base in OF_CLASSES else "a random order"
 
 
 def headline(findings: Findings, student: str) -> str:

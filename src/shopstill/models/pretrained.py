@@ -73,6 +73,8 @@ def locate(name: str) -> Path:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
+    if fault := missing(name):
+        raise ConfigError(f"model {fault}")
     if name in PACKAGED:
         return _packaged(name)
     hub = require("huggingface_hub", "train")
@@ -83,6 +85,20 @@ def locate(name: str) -> Path:
             f"model {name!r}: not a folder, not one of {', '.join(PACKAGED)}, and the hub did not give it "
             f"({type(cause).__name__}: {cause}); give the path of a folder with config.json and model.safetensors"
         ) from None
+
+
+def missing(name: str) -> str | None:
+    """What is wrong with a name that can only be a folder's, and no folder is there; a hub id has one ``/`` at most.
+
+    >>> missing("runs/shop/teach/members/0")
+    "'runs/shop/teach/members/0': there is no such folder; run what makes it first, or give another"
+    >>> missing("org/model") is missing("all-minilm-l6-v2") is None
+    True
+    """
+    looks = name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name
+    if not looks or Path(name).expanduser().is_dir():
+        return None
+    return f"{name!r}: there is no such folder; run what makes it first, or give another"
 
 
 def settings(folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from shopstill.evaluate.results import RANDOM
 from shopstill.losses import LOSSES, check_options
 from shopstill.models.cross import Cross
 from shopstill.models.families import AnyModel, starts
+from shopstill.models.pretrained import missing
 from shopstill.models.towers import Towers
 from shopstill.recipe import Recipe
 from shopstill.recipe.parts import ScoresTeacher, Trained, guard_of, members, twin_of
@@ -100,6 +101,7 @@ def _model_faults(recipe: Recipe) -> Iterator[str]:
     for place, model in [*untaught.items(), *models.items()]:
         if "teacher" in starts(model) and (place in untaught or not members(recipe.teacher)):
             yield f"{place}: start 'teacher', but there is no teacher with weights here; name a pretrained start"
+        yield from (f"{place}: start {fault}" for start in starts(model) if start and (fault := missing(start)))
         if isinstance(model, Cross) and model.outputs > 1:
             yield f"{place}.outputs: {model.outputs}, but relevance is one number; leave it out"
     learning: list[tuple[str, AnyModel, tuple[Term, ...]]] = [

@@ -120,7 +120,14 @@ class RowCourse(Course[M], Generic[M, Q]):
         """The metrics that are asked for, on the validation part: first the mean of those of which more is better."""
         feed, truth = self.feed(self.questions("valid"), model), self.truth("valid")
         metrics = [parse_metric(name) for name in judging.metrics]
-        rows = judged(truth.unit_N, truth.gain_N, truth.grade_N, len(truth.unit_ids), judging.relevant_grade)
+        rows = judged(
+            truth.unit_N,
+            truth.gain_N,
+            truth.grade_N,
+            len(truth.unit_ids),
+            judging.relevant_grade,
+            paths=truth.paths,
+        )
 
         def figures(network: nn.Module) -> Mapping[str, float]:
             logits = predict(network, feed).logits

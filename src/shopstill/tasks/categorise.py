@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from shopstill.core.config import config, plain
 from shopstill.core.errors import ConfigError
 from shopstill.core.fingerprint import fingerprint
-from shopstill.data.classes import ClassConfig, ClassRows, class_rows, split_classes
+from shopstill.data.classes import SEPARATOR, ClassConfig, ClassRows, class_rows, split_classes
 from shopstill.data.images import ImageForm, Images, picture, read_images
 from shopstill.data.shop import Shop
 from shopstill.data.split import SplitConfig
@@ -235,6 +235,7 @@ class CategoriseCourse(RowCourse[LabelModel, Products]):
             gain_N=np.ones(len(asked)),
             slices={"to learn from": binned(trained_K[asked.target_N], (20, 100, 500), "product")},
             classes=self.rows.classes,
+            paths=[name.split(SEPARATOR) for name in self.rows.classes] if self._task.classes.level is None else (),
             picture=self._picture(asked.row_N),
             words=_WORDS,
         )

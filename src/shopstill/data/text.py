@@ -31,14 +31,14 @@ _ROUNDS = 6
 
 _QUOTES = str.maketrans("‘’ʼ＇“”", "''''\"\"")
 
-_HAN = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
+HAN = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 _KANA = r"\u3041-\u3096\u30a1-\u30fa\u30fc"
 _HANGUL = r"\u1100-\u11ff\u3130-\u318f\uac00-\ud7af"
 _THAI = r"\u0e01-\u0e4e"
 _SCRIPTS = {
     "ja": re.compile(f"[{_KANA}]"),
     "ko": re.compile(f"[{_HANGUL}]"),
-    "zh": re.compile(f"[{_HAN}]"),
+    "zh": re.compile(f"[{HAN}]"),
     "ru": re.compile(r"[\u0400-\u052f]"),
     "el": re.compile(r"[\u0370-\u03ff\u1f00-\u1fff]"),
     "he": re.compile(r"[\u0590-\u05ff]"),
@@ -49,7 +49,7 @@ _SCRIPTS = {
 _LETTER = re.compile(r"[^\W\d_]")
 _SCRIPT_SHARE = 0.1
 
-_UNSPACED = f"{_HAN}{_KANA}{_HANGUL}{_THAI}"
+_UNSPACED = f"{HAN}{_KANA}{_HANGUL}{_THAI}"
 # Vowel signs and accents are no \w for Python's re, yet they stand inside words.
 _MARKS = r"\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0dff"
 _LETTERS = rf"(?:(?![{_UNSPACED}])[^\W_]|[{_MARKS}])"
@@ -58,7 +58,7 @@ _RUN = re.compile(
 )
 _PARTS = re.compile(r"\d+|[^\W\d_]{2,}")
 _DIMENSIONS = re.compile(r"\d+(?:[./]\d+)*(?:x\d+(?:[./]\d+)*)+")
-_HAN_OR_NOT = re.compile(f"[{_HAN}]+|[^{_HAN}]+")
+_HAN_OR_NOT = re.compile(f"[{HAN}]+|[^{HAN}]+")
 _STEMMED = frozenset("ar ca da de el en es et eu fi fr hi hu hy id it lt ne nl no pt ro ru sr sv ta tr yi".split())
 
 

@@ -140,15 +140,15 @@ class Words:
     """
 
     def __init__(self, table_VD: np.ndarray, importance_V: np.ndarray) -> None:
-        self._table, self._importance = table_VD, importance_V
+        self.table, self.importance = table_VD, importance_V
         self.unit = _unit(table_VD)
 
     def one(self, ids_U: np.ndarray) -> Asked:
         """Encode one query's ids."""
-        weight = self._importance[ids_U]
+        weight = self.importance[ids_U]
         weight = np.exp(weight - weight.max())
         weight /= weight.sum()
-        pooled = weight @ self._table[ids_U]
+        pooled = weight @ self.table[ids_U]
         length = max(float(np.sqrt(pooled @ pooled)), 1e-12)
         return Asked(tokens=self.unit[ids_U], weight=weight, pooled=pooled / length)
 
@@ -156,7 +156,7 @@ class Words:
         """Encode products; their ids are kept in place of vectors, which cost as much to find and far more to hold."""
         ids, length = rows.ids_S, rows.length_N.astype(np.int64)
         keep = np.ones(len(ids), bool)
-        pooled_PD = np.empty((len(rows), self._table.shape[1]), np.float32)
+        pooled_PD = np.empty((len(rows), self.table.shape[1]), np.float32)
         step = max(1, _TOKENS_AT_ONCE // max(int(length.max(initial=1)), 1))
         for at in range(0, len(rows), step):
             several = slice(at, at + step)
@@ -168,10 +168,10 @@ class Words:
 
     def _pool(self, ids: np.ndarray, start: np.ndarray, length: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Pooled vectors of products, and which of their tokens weigh anything."""
-        weight = self._importance[ids]
+        weight = self.importance[ids]
         weight = np.exp(weight - np.repeat(np.maximum.reduceat(weight, start), length))
         weight /= np.repeat(np.add.reduceat(weight, start), length)
-        return _unit(np.add.reduceat(weight[:, None] * self._table[ids], start)), weight != 0
+        return _unit(np.add.reduceat(weight[:, None] * self.table[ids], start)), weight != 0
 
 
 class Dot:

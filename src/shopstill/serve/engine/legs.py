@@ -26,10 +26,12 @@ WEIGHTS = {"lexical": 1.0, "dense": 0.1}
 """How much each leg's ranks count: found on validation queries of Home Depot, over its whole catalogue
 (``benchmarks/LOG.md``). What vectors alone found comes behind what words found."""
 
-_FEW = 3
+FEW = 3
 """Products with every word of a query; where there are fewer, those with any of its words count."""
 
-_SMOOTH = 60
+SMOOTH = 60
+"""What is added to a rank before its reciprocal is taken."""
+
 _COMPARED = 5_000
 """Products that fit a filter up to which all of them are looked up and compared; of more, the nearest are checked."""
 _WIDER = 10
@@ -69,7 +71,7 @@ def by_words(
 ) -> tuple[Matched, bool]:
     """What has every word of a text; or, where that is little, what has any; and which of the two it is."""
     found = words.search(words.query(text, wanted, prefix=prefix), most, sort)
-    if found.total >= _FEW or len(tokens_of(text)) < 2:
+    if found.total >= FEW or len(tokens_of(text)) < 2:
         return found, True
     wider = words.query(text, wanted, prefix=prefix, every=False)
     # How many have any of the words is shown where all of them are in one order, and else of no use.
@@ -137,5 +139,5 @@ def blend(legs: Mapping[str, tuple[np.ndarray, np.ndarray]], weight: float, comp
 
 def reciprocal(count: int) -> np.ndarray:
     """What the first ranks are worth."""
-    worth: np.ndarray = 1 / (_SMOOTH + 1 + np.arange(count))
+    worth: np.ndarray = 1 / (SMOOTH + 1 + np.arange(count))
     return worth

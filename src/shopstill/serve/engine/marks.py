@@ -7,12 +7,11 @@ from collections.abc import Iterator, Set
 from functools import lru_cache
 from typing import NamedTuple
 
-from shopstill.data.text import tokenise
+from shopstill.data.text import HAN, tokenise
 
-_HAN = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 _PLAIN = re.compile(r"[A-Za-z0-9]+(?:[./'-][A-Za-z0-9]+)*")
 # What is no white space, no sign, no underscore and not Chinese: said in one class, it is read in less time.
-_WORD = re.compile(rf"([{_HAN}]+)|[^\W_{_HAN}]+(?:[./'’-][^\W_{_HAN}]+)*")
+_WORD = re.compile(rf"([{HAN}]+)|[^\W_{HAN}]+(?:[./'’-][^\W_{HAN}]+)*")
 
 
 class Word(NamedTuple):

@@ -21,6 +21,8 @@ WEIGHT = 1.0
 _FIRST = 8
 _MARGIN = 0.85
 _OLD = 0.8
+_FADES = 0.95
+"""What is left of a pace each time that it stops a search from trying at all: a disk that was slow once is forgotten."""
 
 
 @dataclass
@@ -33,6 +35,10 @@ class Pace:
         """Learn from a run."""
         now = ms / candidates
         self.per_candidate = now if not self.per_candidate else _OLD * self.per_candidate + (1 - _OLD) * now
+
+    def fade(self) -> None:
+        """Forget a little, where nothing was tried for lack of time: a moment's slowness must not last for good."""
+        self.per_candidate *= _FADES
 
     def fits(self, ms: float) -> int:
         """Candidates that a time is enough for; a few where nothing is known yet."""
@@ -55,6 +61,8 @@ def scored(model: Ready, pace: Pace, query: str, rows_N: np.ndarray, until: floa
         start = time.perf_counter()
         some = rows_N[done : done + pace.fits(1e3 * (until - start))]
         if not len(some):
+            if not done:
+                pace.fade()
             break
         parts.append(model.score(query, some))
         pace.take(len(some), 1e3 * (time.perf_counter() - start))

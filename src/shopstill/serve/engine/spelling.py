@@ -10,7 +10,9 @@ from shopstill.data.text import fold, tokenise
 from shopstill.serve.engine.marks import words
 from shopstill.serve.index.catalogue import Catalogue
 
-_SHORTEST, _LONG = 4, 8
+SHORTEST, LONG = 4, 8
+"""Letters of a word that may be one edit off, and of one that may be two."""
+
 _LOOKED_AT = 32
 _KEPT = 1 << 14
 
@@ -47,17 +49,20 @@ def _better(catalogue: Catalogue, word: str, *, unfinished: bool) -> str | None:
 
 def _found(catalogue: Catalogue, word: str, *, unfinished: bool) -> str | None:
     form = fold(word)
-    if len(form) < _SHORTEST or not form.isalpha() or not form.isascii() or catalogue.words.stems(form):
+    if len(form) < SHORTEST or not form.isalpha() or not form.isascii() or catalogue.words.stems(form):
         return None
     if unfinished and catalogue.words.beginning(form, 1):
         return None
-    most = 2 if len(form) >= _LONG else 1
-    near: set[str] = set()
-    for row in catalogue.words.near(form, most, _LOOKED_AT):
-        product = catalogue.product(int(row))
-        near.update(_forms(f"{product.title} {product.brand or ''}"))
-    close = [(distance, -catalogue.words.known(one), one) for one in near if (distance := _apart(form, one)) <= most]
-    return min(close)[2] if close else None
+    # What is one edit off comes first: looked for with the rest, it may not be among the products that are looked at.
+    for edits in range(1, 3 if len(form) >= LONG else 2):
+        near: set[str] = set()
+        for row in catalogue.words.near(form, edits, _LOOKED_AT):
+            product = catalogue.product(int(row))
+            near.update(_forms(f"{product.title} {product.brand or ''}"))
+        close = [(-catalogue.words.known(one), one) for one in near if _apart(form, one) <= edits]
+        if close:
+            return min(close)[1]
+    return None
 
 
 @lru_cache(1 << 14)

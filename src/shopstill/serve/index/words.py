@@ -34,10 +34,10 @@ takes a third of the time of a field for each."""
 
 _WORDS, _FORMS, _ROW, _CODE, _PRICE = "words", "forms", "row", "code", "price"
 _SPACES = "spaces"
-_ENDINGS, _ENDING = 12, 0.7
+ENDINGS, ENDING = 12, 0.7
 """How many words an unfinished one may stand for, and how much each counts beside a word that was typed in full."""
 _HEAP = 64_000_000
-_TOKENS = 64
+TOKENS = 64
 """Tokens of a query that are looked up."""
 
 
@@ -53,7 +53,7 @@ class Matched:
 @lru_cache(1 << 8)
 def tokens_of(text: str) -> tuple[str, ...]:
     """The tokens of a query that are looked up; a search asks for them more than once."""
-    return tuple(tokenise(text)[:_TOKENS])
+    return tuple(tokenise(text)[:TOKENS])
 
 
 class Words:
@@ -153,8 +153,8 @@ class Words:
             return None
         last = tokenise(text, stemmed=False)[-1]
         schema = self._index.schema
-        found = [Query.term_query(schema, _FORMS, word, "freq") for word, _ in self.beginning(last, _ENDINGS)]
-        return Query.boost_query(Query.disjunction_max_query(found), _ENDING) if found else None
+        found = [Query.term_query(schema, _FORMS, word, "freq") for word, _ in self.beginning(last, ENDINGS)]
+        return Query.boost_query(Query.disjunction_max_query(found), ENDING) if found else None
 
     def _filtered(self, asked: Query, wanted: Wanted) -> Query:
         filters = [(Occur.Must, Query.const_score_query(part, 0.0)) for part in self._filters(wanted)]
@@ -264,12 +264,22 @@ def _prepared(index: tantivy.Index) -> tantivy.Index:
     return index
 
 
-def _document(row: int, product: Product, codes: Iterable[int]) -> tantivy.Document:
+def said(product: Product) -> list[str]:
+    """The tokens that a product is found by; those of its title come twice."""
     title = tokenise(product.title, product.language)
     about = " ".join([product.brand or "", *product.category, *product.attributes.values()])
+    return [*title * _TITLE, *tokenise(about), *tokenise(product.description or "")]
+
+
+def written(product: Product) -> list[str]:
+    """The words of a product's title and brand as they are written, for the beginnings of words and for spelling."""
+    return tokenise(f"{product.title} {product.brand or ''}", stemmed=False)
+
+
+def _document(row: int, product: Product, codes: Iterable[int]) -> tantivy.Document:
     document = tantivy.Document()
-    document.add_text(_WORDS, " ".join([*title * _TITLE, *tokenise(about), *tokenise(product.description or "")]))
-    document.add_text(_FORMS, " ".join(tokenise(f"{product.title} {product.brand or ''}", stemmed=False)))
+    document.add_text(_WORDS, " ".join(said(product)))
+    document.add_text(_FORMS, " ".join(written(product)))
     document.add_unsigned(_ROW, row)
     for code in codes:
         document.add_unsigned(_CODE, code)

@@ -1,24 +1,29 @@
-"""What the tests of the browser's student share: the same answer in Python, and the student under node."""
+"""What the tests of the browser's student share: the server that it is held to, and the student under node."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
-from shopstill.export.browser import DEPTH, REORDERED, spelled
-from shopstill.export.browser.student import Student
+from shopstill.export.browser import REORDERED, spelled
+from shopstill.export.browser.student import CODEC, Student
 from shopstill.serve.bundle.load import load_bundle
+from shopstill.serve.bundle.towers import TowersAhead
+from shopstill.serve.engine import search
+from shopstill.serve.engine.engine import Engine, create
+from shopstill.serve.forms import Answer, Product, Search
 
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="needs node to run the browser's modules")
-CLOSE = 1e-4
+CLOSE = 1e-6
 
 
 class Ranked(NamedTuple):
@@ -28,29 +33,51 @@ class Ranked(NamedTuple):
     scores: list[float]
 
 
-class Reference:
-    """A bundle and products in Python, at the browser's setting."""
+class Server:
+    """A server over some products, which has all the time that it wants; where there is a cross-encoder, it orders as
+    many as a browser does."""
+
+    def __init__(self, bundle: Path, products: Sequence[Product], index: Path) -> None:
+        create(index, bundle, iter(products), len(products))
+        self.engine = Engine.open(index, bundle)
+        self._row = {product.id: row for row, product in enumerate(products)}
+        self._few = "pair" in load_bundle(bundle).manifest.limits
+
+    def answer(self, query: str, *, prefix: bool = False) -> tuple[Ranked, str | None]:
+        """The best products, and the spelling that was searched for."""
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(search, "RERANKED", REORDERED if self._few else search.RERANKED)
+            found = self.engine.search(Search(query=query, prefix=prefix, limit=100, budget_ms=10_000))
+        return self._ranked(found), found.spelling
+
+    def _ranked(self, found: Answer) -> Ranked:
+        return Ranked([self._row[hit.product.id] for hit in found.hits], [hit.score for hit in found.hits])
+
+
+@contextmanager
+def server(bundle: Path, products: Sequence[Product], folder: Path) -> Iterator[Server]:
+    """A server until the block ends."""
+    opened = Server(bundle, products, folder / "index")
+    yield opened
+    opened.engine.close()
+
+
+class Model:
+    """A bundle's scores where product vectors that no table gives are kept as a browser keeps them."""
 
     def __init__(self, bundle: Path, texts: Sequence[str]) -> None:
-        self.student = Student(bundle)
-        self.towers = self.student.ahead(texts)
-        parts = load_bundle(bundle).ahead(texts).parts if "pair" in self.student.manifest.limits else []
-        self.cross = parts[0] if parts else None
+        student = Student(bundle)
+        table = "product.importance" in student.arrays or "query.importance" in student.arrays
+        self.towers = TowersAhead.of(student.towers, texts, None if table else CODEC)
+        self._features = len(student.manifest.features)
+        parts = load_bundle(bundle).ahead(texts).parts if "pair" in student.manifest.limits else []
+        self._cross = parts[0] if parts else None
 
-    def best(self, query: str) -> Ranked:
-        """The best products for a query."""
-        towers = self.student.towers
-        asked = towers.query.one(towers.tokenizer.single(query, towers.limits["query"]))
-        pooled = self.towers.products.pooled_PD
-        assert not isinstance(pooled, np.ndarray)
-        rows = pooled.top(asked.pooled, DEPTH).rows
-        unknown = np.full((len(rows), len(self.student.manifest.features)), np.nan, np.float32)
-        rows, scores = _ordered(rows, self.towers.score(query, rows, None if spelled(query) else unknown))
-        if self.cross is not None:
-            again = scores[:REORDERED] + self.cross.score(query, rows[:REORDERED])
-            first, summed = _ordered(rows[:REORDERED], again)
-            rows, scores = np.append(first, rows[REORDERED:]), np.append(summed, scores[REORDERED:])
-        return Ranked(rows.tolist(), scores.tolist())
+    def scores(self, query: str, rows: np.ndarray, *, chinese: bool) -> np.ndarray:
+        """Scores of some products; where a browser does not know lexical features, they are not given here."""
+        unknown = np.full((len(rows), self._features), np.nan, np.float32)
+        found = self.towers.score(query, rows, None if spelled(query, chinese) else unknown)
+        return found if self._cross is None else found + self._cross.score(query, rows)
 
 
 def agree(found: Ranked, expected: Ranked, most: int = 10) -> None:
@@ -74,8 +101,3 @@ def in_node(folder: Path, **given: Any) -> dict[str, Any]:
 def ranked(hits: Sequence[dict[str, Any]]) -> Ranked:
     """What node gives, as Python has it."""
     return Ranked([hit["row"] for hit in hits], [hit["score"] for hit in hits])
-
-
-def _ordered(rows: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    order = np.argsort(-scores, kind="stable")
-    return rows[order], scores[order]

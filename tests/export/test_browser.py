@@ -23,7 +23,8 @@ from shopstill.serve.forms import Product
 from .conftest import PRODUCTS
 
 Written = Callable[[str], tuple[TextModel, Path]]
-CATALOGUE = [Product(id=f"p{at}", title=title, price=float(at)) for at, title in enumerate(PRODUCTS)]
+TITLES = [title for title in PRODUCTS if title.isascii()]
+CATALOGUE = [Product(id=f"p{at}", title=title, price=float(at)) for at, title in enumerate(TITLES)]
 ANYWHERE = re.compile(r"""https?://[a-z]|["'(]//[a-z]""", re.IGNORECASE)
 
 
@@ -72,13 +73,13 @@ def test_sizes_are_stated(folder: Path) -> None:
     stated = json.loads((folder / "student" / "student.json").read_text(encoding="utf-8"))
     own = sum(path.stat().st_size for path in (folder / "student").iterdir() if path.name != "student.json")
     assert stated["bytes"]["student"] == own
-    assert stated["products"] == len(PRODUCTS)
+    assert stated["products"] == len(TITLES)
 
 
 def test_columns_that_nothing_has_are_left_out(folder: Path) -> None:
     shown = json.loads((folder / "catalogue" / "products.json").read_text(encoding="utf-8"))
     assert set(shown) == {"id", "title", "price"}
-    assert shown["title"] == PRODUCTS
+    assert shown["title"] == TITLES
 
 
 def test_a_model_that_finds_nothing_is_refused(written: Written, tmp_path: Path) -> None:
@@ -129,10 +130,27 @@ def test_a_tokenizer_of_another_kind_is_refused(
 def test_another_stemmer_leaves_lexical_features_unknown(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert lexical.rules() is not None
+    assert lexical.stems_agree()
     monkeypatch.setattr(lexical, "tokenise", lambda word, _: [word])
-    assert lexical.rules() is None
+    assert not lexical.stems_agree()
     assert "PyStemmer stems" in caplog.text
+
+
+def test_chinese_titles_bring_what_cuts_them(written: Written, tmp_path: Path) -> None:
+    products = [*CATALOGUE, Product(id="zh", title="保温杯 500ml")]
+    try:
+        folder = write_browser(written("static towers")[1], products, tmp_path / "tab")
+    except ArtifactError as cause:
+        if "cannot be fetched" in str(cause):
+            pytest.skip(f"needs the npm registry once: {cause}")
+        raise
+    assert {path.name for path in (folder / "runtime").iterdir()} == {"jieba_rs_wasm.js", "jieba_rs_wasm_bg.wasm"}
+    assert "jieba-wasm 2.4.0: MIT" in (folder / "LICENCES.txt").read_text(encoding="utf-8")
+    assert json.loads((folder / "student" / "student.json").read_text(encoding="utf-8"))["chinese"]
+
+
+def test_english_titles_need_nothing_from_elsewhere(folder: Path) -> None:
+    assert not (folder / "runtime").exists()
 
 
 class Registry:

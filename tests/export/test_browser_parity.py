@@ -1,4 +1,4 @@
-"""The browser's modules, run under node, give what Python gives: ids, stems, features and the order of products."""
+"""The browser's modules, run under node, give what the server gives: ids, tokens, features, scores, and the answers."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from tests.data.conftest import SHARED
 
 from shopstill.core.errors import ArtifactError
-from shopstill.data.text import tokenise
+from shopstill.data.text import normalise, tokenise
 from shopstill.data.tokens import TextTokenizer
 from shopstill.export.browser import spelled, write_browser
+from shopstill.export.bundle import About, write_bundle
 from shopstill.models.build import TextModel
 from shopstill.serve.forms import Product
 
-from .browser_kit import Reference, agree, in_node, needs_node, ranked
-from .conftest import PRODUCTS, QUERIES
+from .browser_kit import Model, Server, agree, in_node, needs_node, ranked, server
+from .conftest import PRODUCTS, QUERIES, ROWS
 
 pytestmark = [needs_node, pytest.mark.slow]
 
@@ -69,7 +71,19 @@ def queries(titles: list[str]) -> list[str]:
     words = [word for title in titles for word in title.split()]
     glue = [" ", " ", " ", ""]
     mixed = [draw.choice(glue).join(draw.choices(PIECES + words, k=draw.randint(1, 8))) for _ in range(150)]
-    return [*QUERIES, "LED 灯泡 12W", "Café 💡", "salt &amp; pepper", "9" * 400, *draw.sample(titles, 30), *mixed]
+    return [
+        *QUERIES,
+        "LED 灯泡 12W",
+        "stanless kettel",
+        "5m长 水管 3/4英寸",
+        "ＬＥＤ灯泡，１２Ｗ",
+        "“保温” 杯…",
+        "Café 💡",
+        "salt &amp; pepper",
+        "9" * 400,
+        *draw.sample(titles, 30),
+        *mixed,
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -108,29 +122,86 @@ def _rows(path: Path, encoding: str) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(io.TextIOWrapper(held, encoding))
 
 
+@pytest.fixture(scope="module")
+def products(titles: list[str]) -> list[Product]:
+    return [Product(id=str(at), title=title or " ") for at, title in enumerate(titles)]
+
+
+@pytest.mark.parametrize("kind", ["static towers", "static towers, interaction", "joint"])
+@pytest.mark.parametrize("prefix", [False, True])
+def test_it_answers_as_the_server_does(
+    kind: str,
+    prefix: bool,
+    folder: Callable[[str], Path],
+    written: Written,
+    products: list[Product],
+    queries: list[str],
+    tmp_path: Path,
+) -> None:
+    # A graph takes its time under node.
+    asked = [
+        query
+        for query in (queries if kind != "joint" else queries[::4])
+        if query.strip() and spelled(query, chinese=True)
+    ]
+    found = in_node(folder(kind), queries=asked, unfinished=prefix)["found"]
+    with server(written(kind)[1], products, tmp_path) as held:
+        hold_answers(held, asked, found, prefix=prefix)
+
+
+def test_a_student_that_finds_is_put_together_as_the_server_does(
+    written: Written, products: list[Product], queries: list[str], tmp_path: Path
+) -> None:
+    about, model = About(name="find", fusion=1.5), written("static towers, tokens shared")[0]
+    bundle = write_bundle(model, tmp_path / "bundle", about=about, rows=ROWS)
+    asked = [query for query in queries if query.strip() and spelled(query, chinese=True)]
+    found = in_node(write_browser(bundle, products, tmp_path / "tab"), queries=asked)["found"]
+    with server(bundle, products, tmp_path) as held:
+        hold_answers(held, asked, found)
+
+
+def hold_answers(held: Server, queries: list[str], found: list[dict[str, Any]], *, prefix: bool = False) -> None:
+    """Hold node's answers to a server's."""
+    corrected = 0
+    for query, answer in zip(queries, found, strict=True):
+        expected, spelling = held.answer(query, prefix=prefix)
+        assert answer["spelling"] == spelling, query
+        agree(ranked(answer["hits"]), expected)
+        corrected += spelling is not None
+    assert corrected, "some of these queries are misspelt"
+
+
 @pytest.mark.parametrize("kind", FORMS)
-def test_products_are_in_the_order_of_python(
+def test_the_model_scores_as_it_does_in_python(
     kind: str, folder: Callable[[str], Path], written: Written, titles: list[str], queries: list[str]
 ) -> None:
-    reference = Reference(written(kind)[1], [title or " " for title in titles])
-    # A graph takes its time under node.
-    queries = queries if kind == "static towers" else queries[::4]
-    found = in_node(folder(kind), queries=queries)["found"]
-    for query, answer in zip(queries, found, strict=True):
-        agree(ranked(answer["hits"]), reference.best(query))
+    model, rows = Model(written(kind)[1], [title or " " for title in titles]), np.arange(40)
+    some = [normalise(query) for query in queries[::4]]
+    for query, answer in zip(some, in_node(folder(kind), queries=some)["found"], strict=True):
+        expected = model.scores(query, rows, chinese=True)
+        np.testing.assert_allclose(answer["scores"], expected, atol=1e-4, err_msg=query)
 
 
 def test_features_are_equal_to_the_last_bit(
     folder: Callable[[str], Path], written: Written, titles: list[str], queries: list[str]
 ) -> None:
-    index = Reference(written("joint")[1], titles).towers.lexical
+    index = Model(written("joint")[1], titles).towers.lexical
     assert index is not None
     found = in_node(folder("joint"), queries=queries)["found"]
     assert sum(answer["features"] is not None for answer in found) > 100
     for query, answer in zip(queries, found, strict=True):
-        assert (answer["features"] is not None) == spelled(query), query
+        text = " ".join(query.split())
+        assert (answer["features"] is not None) == spelled(query, chinese=True), query
         if answer["features"] is not None:
-            np.testing.assert_array_equal(answer["features"], index.features(query, np.arange(40)), err_msg=query)
+            np.testing.assert_array_equal(answer["features"], index.features(text, np.arange(40)), err_msg=query)
+
+
+def test_published_queries_are_cut_as_the_server_cuts_them(folder: Callable[[str], Path], published: list[str]) -> None:
+    known = [text[:200] for text in published if spelled(text[:200], chinese=True)]
+    assert len(known) > len(published) / 2
+    found = in_node(folder("static towers"), cut=known)["cut"]
+    wrong = [text for text, tokens in zip(known, found, strict=True) if tokens != tokenise(text)]
+    assert not wrong, wrong[:5]
 
 
 def test_words_have_the_stems_of_python(folder: Callable[[str], Path], titles: list[str]) -> None:

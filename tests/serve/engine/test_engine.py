@@ -18,7 +18,6 @@ from shopstill.core.errors import ArtifactError, DataError
 from shopstill.serve.bundle.load import load_bundle
 from shopstill.serve.engine.engine import Engine
 from shopstill.serve.engine.errors import UnknownModel, UnknownProduct
-from shopstill.serve.engine.ranking import Pace
 from shopstill.serve.engine.shadow import Shadowing
 from shopstill.serve.forms import Filters, Product, Search
 
@@ -125,30 +124,6 @@ def test_a_misspelt_word_is_searched_as_it_was_meant(engine: Engine) -> None:
     assert "k" in {hit.product.id for hit in answer.hits[:5]}
     assert engine.search(Search(query="stainless kettle")).spelling is None
     assert engine.search(Search(query="stainl", prefix=True)).spelling is None
-
-
-def test_a_moment_of_slowness_does_not_last(engine: Engine) -> None:
-    stuck = Pace(per_candidate=500.0)
-    searches = 0
-    while not stuck.fits(50):
-        stuck.fade()
-        searches += 1
-    assert 10 < searches < 100, "what is too slow for good is tried now and then, not always"
-    for pace in engine._models.paces.values():
-        pace.per_candidate = 60.0
-    answers = [engine.search(Search(query=f"bright red mug {number}")) for number in range(40)]
-    assert not answers[0].complete
-    assert answers[0].reranked == 0
-    assert answers[-1].complete
-
-
-def test_the_budget_cuts_the_ranking_short_and_says_so(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine.put(MUGS)
-    monkeypatch.setattr(Pace, "fits", lambda self, ms: 7 if not self.per_candidate else 0)
-    answer = engine.search(Search(query="mug", limit=30))
-    assert not answer.complete
-    assert answer.reranked == 7
-    assert len(answer.hits) == 30
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """The student in a tab: a static folder that searches its catalogue with no server, and with no network after a visit.
 
-What a browser answers is what this library answers where product vectors are kept in int8: products are found by their
-pooled vectors, the best ``DEPTH`` put in order by the head, and, where there is a cross-encoder, the best ``REORDERED``
-of these once more by the sum of both. Lexical features are exact for queries that ``spelled`` says yes to; for others
-they count as not known, as where a bundle is given NaN for them.
+A browser answers as the server does: products are found by words and by vectors, put together, and the best of them
+ordered by the model. Product vectors are kept in int8, and a cross-encoder orders the best ``REORDERED``, as a server
+does whose time is enough for so many. Queries are cut as on the server where ``spelled`` says so; for others lexical
+features count as not known, as where a bundle is given NaN for them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from pathlib import Path
 
 from shopstill.core.artifact import check_place, whole
 from shopstill.core.errors import DataError
-from shopstill.export.browser import catalogue, site
+from shopstill.export.browser import catalogue, site, words
 from shopstill.export.browser.lexical import spelled
+from shopstill.export.browser.npm import files
 from shopstill.export.browser.student import DEPTH, REORDERED, Student
 from shopstill.serve.forms import Product
 
@@ -33,7 +34,8 @@ def write_browser(bundle: Path, products: Iterable[Product], folder: Path) -> Pa
         The folder. Serve it over HTTPS, or from localhost: browsers keep nothing offline for other addresses.
 
     Raises:
-        ArtifactError: there is no whole bundle, other things lie in the folder, or onnxruntime-web cannot be had.
+        ArtifactError: there is no whole bundle, other things lie in the folder, or what browsers need of npm (for
+            graphs onnxruntime-web, for Chinese titles jieba-wasm) cannot be had.
         DataError: the bundle cannot find products, its tokenizer is of another kind, or there are no products.
     """
     check_place(Path(folder))
@@ -41,9 +43,12 @@ def write_browser(bundle: Path, products: Iterable[Product], folder: Path) -> Pa
     rows = list(products)
     if not rows:
         raise DataError("products: there are none; give at least one for the browser to find")
-    runtime = site.runtime() if student.graphs else {}
+    fields = words.postings(rows)
+    needed = {site.GRAPHS: bool(student.graphs), site.CHINESE: words.chinese(fields["words"].tokens)}
+    parts = {package: files(package, names) for package, names in site.FILES.items() if needed[package]}
     with whole(folder) as aside:
         catalogue.write(aside, rows)
-        facts = student.write(aside, [product.title for product in rows])
-        site.write(aside, facts, runtime, student.manifest.licences)
+        words.write(aside, fields)
+        facts = student.write(aside, [product.title for product in rows]) | {"chinese": needed[site.CHINESE]}
+        site.write(aside, facts, parts, student.manifest.licences)
     return Path(folder)

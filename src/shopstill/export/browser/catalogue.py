@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from shopstill.core.errors import DataError
+from shopstill.export.browser.plain import write_json
 from shopstill.serve.forms import Product
 
 SHOWN = "catalogue/products.json"
@@ -30,10 +30,7 @@ def write(folder: Path, products: Sequence[Product]) -> None:
         values = [getattr(product, name) for product in products]
         if any(value is not None for value in values):
             columns[name] = [_short(value) for value in values]
-    path = folder / SHOWN
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(columns, ensure_ascii=False, separators=(",", ":"))
-    path.write_text(text, encoding="utf-8", errors="replace")
+    write_json(folder / SHOWN, columns)
 
 
 def _short(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """The lexical features' part of the folder: the products' packed rows, the rarity of words, and the rules of reading.
 
-A browser works the features out to the last bit, for queries of plain ASCII; others would need jieba's dictionary, or
-Unicode's tables, and their features count as not known there: ``spelled`` says which.
+A browser cuts queries as the server does, and works the features out to the last bit, for queries that ``spelled``
+says yes to; others would need all of Unicode's tables, and their features count as not known there.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import tempfile
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -20,29 +21,46 @@ from shopstill.data.lexical_kernel import Fact, Title
 from shopstill.data.text import tokenise
 
 _LOG = logging.getLogger(__name__)
-_SPELLED = re.compile(r"[ -%'-;=-~]*")
+_ASCII = " -%'-;=-~"
+# Chinese characters and their punctuation, full-width forms, and signs that titles are full of.
+_CHINESE = r"\u3000-\u3002\u3005\u3007-\u3011\u3400-\u4dbf\u4e00-\u9fff\uff01-\uff05\uff07-\uff1b\uff1d-\uff5e"
+_SIGNS = r"\xb7\xd7\u2013\u2014\u2018\u2019\u201c\u201d\u2026"
+_SPELLED = {"plain": f"[{_ASCII}]*", "chinese": f"[{_ASCII}{_CHINESE}{_SIGNS}]*"}
 _STEMS = {"emergency": "emergenc", "evenings": "evening", "vying": "vie", "biologist": "biolog"}
 """Words that releases of the stemmer do not agree on, as the browser's stems them."""
 
+_LETTER = r"\p{L}\p{N}"
+_UNICODE = {r"[^\W_]": f"[{_LETTER}]", r"[^\W\dx]": r"(?!x)[\p{L}_]", r"\w": f"{_LETTER}_", r"\b": f"(?![{_LETTER}_])"}
+"""What Python's expressions mean of any script, as JavaScript says it; ``\\b`` stands behind words alone in them."""
 
-def spelled(query: str) -> bool:
+
+def spelled(query: str, chinese: bool = False) -> bool:
     """Whether a browser knows the lexical features of a query.
 
-    >>> spelled("3/4 in. x 10 ft hose"), spelled("水壶"), spelled("salt &amp; pepper")
-    (True, False, False)
+    Args:
+        query: as it was typed.
+        chinese: whether the folder has what cuts Chinese, since its products have some.
+
+    >>> spelled("3/4 in. x 10 ft hose"), spelled("水壶"), spelled("水壶 1.5升", chinese=True), spelled("salt &amp;")
+    (True, False, True, False)
     """
-    return _SPELLED.fullmatch(query) is not None and "-->" not in query
+    known = re.fullmatch(_SPELLED["chinese" if chinese else "plain"], query)
+    return known is not None and "-->" not in unicodedata.normalize("NFKC", query)
 
 
-def rules() -> dict[str, Any] | None:
-    """What a browser reads queries by; None where the stemmer that is installed is not the browser's."""
+def stems_agree() -> bool:
+    """Whether the stemmer that is installed is the browser's; it is said where it is not."""
     differ = {word: found for word, stem in _STEMS.items() if (found := tokenise(word, "en")) != [stem]}
     if differ:
         _LOG.warning(
             "PyStemmer stems %s: the browser will not know lexical features; install PyStemmer>=3.1 and export again",
             ", ".join(f"{word} as {found[0]}" for word, found in differ.items()),
         )
-        return None
+    return not differ
+
+
+def rules() -> dict[str, Any]:
+    """What a browser reads queries by."""
     pattern, between = units._patterns()
     taken = {
         "thousands": units._THOUSANDS,
@@ -53,8 +71,24 @@ def rules() -> dict[str, Any] | None:
         "times": units._TIMES,
         "aside": terms._ASIDE,
     }
-    expressions = {name: one.pattern.replace("(?P<", "(?<") for name, one in taken.items()}
-    return {"units": sorted(units.UNITS), "grams": terms.GRAM_BITS, "expressions": expressions}
+    expressions = {name: _javascript(one.pattern) for name, one in taken.items()}
+    return {
+        "units": sorted(units.UNITS),
+        "grams": terms.GRAM_BITS,
+        "expressions": expressions,
+        "spelled": _SPELLED,
+    }
+
+
+def _javascript(pattern: str) -> str:
+    r"""An expression of Python's as JavaScript reads it with the flag ``u``.
+
+    >>> _javascript(r"(?P<ft>ft)(?![^\W_])")
+    '(?<ft>ft)(?![\\p{L}\\p{N}])'
+    """
+    for mine, theirs in {"(?P<": "(?<", '\\"': '"', **_UNICODE}.items():
+        pattern = pattern.replace(mine, theirs)
+    return pattern
 
 
 def arrays(index: LexicalIndex) -> dict[str, np.ndarray]:

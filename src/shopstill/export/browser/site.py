@@ -5,56 +5,61 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files as resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from shopstill.core.fingerprint import file_sha256
-from shopstill.export.browser.npm import Package, files
+from shopstill.export.browser.npm import Package
 
-RUNTIME = Package(
+GRAPHS = Package(
     name="onnxruntime-web",
     version="1.30.0",
     integrity="sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==",
     licence="MIT",
 )
-_RUNTIME_FILES = ("dist/ort.wasm.bundle.min.mjs", "dist/ort-wasm-simd-threaded.wasm")
+CHINESE = Package(
+    name="jieba-wasm",
+    version="2.4.0",
+    integrity="sha512-ZvQdS+FGifrFXZIXSgOyOgEz+1wdy1P4vSvwe37FVtku9ycSdHTZbHqF5i9tMN1JucoAmeiLBeI6/YaqcGD+KA==",
+    licence="MIT",
+)
+FILES = {
+    GRAPHS: ("dist/ort.wasm.bundle.min.mjs", "dist/ort-wasm-simd-threaded.wasm"),
+    CHINESE: ("pkg/web/jieba_rs_wasm.js", "pkg/web/jieba_rs_wasm_bg.wasm"),
+}
+"""What runs graphs in a browser, and what cuts Chinese as the server does: packages, and the files that are used."""
+
 _STUDENT, _WORKER, _LICENCES = "student/student.json", "service-worker.js", "LICENCES.txt"
 _PARTS = {"student": ("student/", "runtime/"), "catalogue": ("catalogue/",)}
 _MARKER = re.compile(r"^const VERSION = \"\";\nconst FILES = \{\};$", re.MULTILINE)
 
 
-def runtime() -> dict[str, bytes]:
-    """What runs graphs in a browser, by file name.
-
-    Raises:
-        ArtifactError: it cannot be had.
-    """
-    return {name.rpartition("/")[2]: content for name, content in files(RUNTIME, _RUNTIME_FILES).items()}
-
-
 def write(
-    folder: Path, facts: dict[str, Any], parts: Mapping[str, bytes], licences: Sequence[Mapping[str, Any]]
+    folder: Path,
+    facts: dict[str, Any],
+    parts: Mapping[Package, Mapping[str, bytes]],
+    licences: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Write everything beside the student and its products, which are there already."""
+    """Write everything beside the student and its products, which are there already; with files of packages."""
     _copy(resources("shopstill.export.browser") / "static", folder)
-    if parts:
-        (folder / "runtime").mkdir()
-        for name, content in parts.items():
-            (folder / "runtime" / name).write_bytes(content)
-    (folder / _LICENCES).write_text(_licences(licences, bool(parts)), encoding="utf-8")
+    for held in parts.values():
+        (folder / "runtime").mkdir(exist_ok=True)
+        for name, content in held.items():
+            (folder / "runtime" / name.rpartition("/")[2]).write_bytes(content)
+    (folder / _LICENCES).write_text(_licences(licences, parts), encoding="utf-8")
     stated = facts | {"bytes": _sizes(folder)}
     (folder / _STUDENT).write_text(json.dumps(stated, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     _precache(folder)
 
 
-def _licences(stated: Sequence[Mapping[str, Any]], runs: bool) -> str:
+def _licences(stated: Sequence[Mapping[str, Any]], packages: Iterable[Package]) -> str:
     lines = [f"{one.get('what', '')}: {one.get('licence', '')} ({one.get('source', '')})" for one in stated]
-    if runs:
-        source = f"https://www.npmjs.com/package/{RUNTIME.name}/v/{RUNTIME.version}"
-        lines.append(f"{RUNTIME.name} {RUNTIME.version}: {RUNTIME.licence} ({source})")
+    for one in packages:
+        source = f"https://www.npmjs.com/package/{one.name}/v/{one.version}"
+        lines.append(f"{one.name} {one.version}: {one.licence} ({source})")
     return "\n".join(["the pages and modules of this folder: Apache-2.0 (shopstill)", *lines]) + "\n"
 
 

@@ -5,7 +5,6 @@ Shapes: ``P`` products, ``S`` tokens of all products end to end, ``V`` tokens of
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,13 +18,16 @@ from shopstill.data.tokens import TextTokenizer
 from shopstill.data.vectors import Codec, Vectors
 from shopstill.export.browser import lexical
 from shopstill.export.browser.characters import characters
+from shopstill.export.browser.plain import narrow, write_arrays, write_json
+from shopstill.export.browser.words import settings
 from shopstill.serve.bundle import lean
 from shopstill.serve.bundle import manifest as form
 from shopstill.serve.bundle.sessions import Sessions
-from shopstill.serve.bundle.towers import Towers, TowersAhead
+from shopstill.serve.bundle.towers import Towers
+from shopstill.serve.engine.ranking import RERANKED
 
-DEPTH, REORDERED = 100, 20
-"""How many of the products found the head puts in order, and how many of these a cross-encoder does once more."""
+DEPTH, REORDERED = RERANKED, 20
+"""How many of the products found the model puts in order; and how many where it is a cross-encoder, too."""
 
 CODEC = Codec(kind="int8")
 FOLDER, PRODUCTS = "student", "catalogue/products.safetensors"
@@ -62,25 +64,20 @@ class Student:
         self.tokenizer = TextTokenizer(bundle / form.TOKENIZER)
         index = LexicalIndex.load(bundle / form.LEXICAL) if self.manifest.features else None
         self.towers = Towers(sessions, self.tokenizer, self.manifest.limits, index)
-        self.rules = lexical.rules() if self.manifest.features else None
+        self.lexical = bool(self.manifest.features) and lexical.stems_agree()
         self.graphs = [name for name in ("query", "pair") if self._runs(name)]
-
-    def ahead(self, texts: Sequence[str]) -> TowersAhead:
-        """The towers with products as the browser keeps them."""
-        return TowersAhead.of(self.towers, texts, CODEC)
 
     def write(self, folder: Path, texts: Sequence[str]) -> dict[str, Any]:
         """Write all files of the student and of what it knows of the products; what the page is to know of them."""
         own = folder / FOLDER
         own.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(self.bundle / form.TOKENIZER, own / form.TOKENIZER)
-        _json(own / "characters.json", self.tables)
-        _arrays(own / "student.safetensors", self._weights())
-        if self.rules is not None:
-            _json(own / "rules.json", self.rules)
+        write_json(own / "characters.json", self.tables)
+        write_arrays(own / "student.safetensors", self._weights())
+        write_json(own / "rules.json", lexical.rules())
         for name in self.graphs:
             _whole_graph(self.bundle / self.manifest.graphs[name].file, own / f"{name}.onnx")
-        _arrays(folder / PRODUCTS, self._products(texts))
+        write_arrays(folder / PRODUCTS, self._products(texts))
         return self._facts(len(texts))
 
     def _runs(self, name: str) -> bool:
@@ -91,24 +88,33 @@ class Student:
         return {name: value for name, value in self.arrays.items() if not name.startswith("product.")}
 
     def _products(self, texts: Sequence[str]) -> Arrays:
-        ahead = self.ahead(texts)
-        products = ahead.products
-        assert isinstance(products.pooled_PD, Vectors)
-        found = {f"pooled.{name}": value for name, value in products.pooled_PD.state().items()}
-        found["length"] = _narrow(products.length_P)
-        if products.ids_S is not None:
-            # A vocabulary's vectors, of those tokens alone that the catalogue has.
-            assert isinstance(products.vectors, np.ndarray)
+        """Products as tokens of a table, from which their vectors are made again; or as vectors in int8."""
+        products, tower = self.towers.encode(texts), self.towers.product
+        if isinstance(tower, lean.Words):
+            assert products.ids_S is not None
+            # Of those tokens alone that the catalogue has.
             used, place_S = np.unique(products.ids_S, return_inverse=True)
-            found |= {"words": products.vectors[used], "ids": _narrow(place_S)}
-        elif isinstance(products.vectors, Vectors):
-            found |= {f"tokens.{name}": value for name, value in products.vectors.state().items()}
-        if self.rules is not None and ahead.lexical is not None:
-            found |= lexical.arrays(ahead.lexical)
+            found = {"words": tower.table[used], "importance": tower.importance[used], "ids": narrow(place_S)}
+        else:
+            found = self._vectors(products)
+        found["length"] = narrow(products.length_P)
+        if self.lexical and self.towers.lexical is not None:
+            found |= lexical.arrays(self.towers.lexical.others(texts))
         if "pair" in self.manifest.limits:
             rows = self.tokenizer.encode(texts)
             kept = rows.take(np.arange(len(texts)), self.manifest.limits["pair"])
-            found |= {"cross.length": _narrow(kept.length_N), "cross.ids": _narrow(kept.ids_S)}
+            found |= {"cross.length": narrow(kept.length_N), "cross.ids": narrow(kept.ids_S)}
+        return found
+
+    def _vectors(self, products: lean.Products) -> Arrays:
+        products.keep(CODEC)
+        parts = {"pooled": products.pooled_PD} | (
+            {} if isinstance(self.towers.head, lean.Dot) else {"tokens": products.vectors}
+        )
+        found: Arrays = {}
+        for part, vectors in parts.items():
+            assert isinstance(vectors, Vectors)
+            found |= {f"{part}.{name}": value for name, value in vectors.state().items()}
         return found
 
     def _facts(self, products: int) -> dict[str, Any]:
@@ -125,7 +131,8 @@ class Student:
             "doubled": tokenizer.doubled,
             "graphs": self.graphs,
             "features": len(stated.features),
-            "lexical": self.rules is not None,
+            "lexical": self.lexical,
+            "legs": settings(stated.fusion),
         }
 
 
@@ -137,20 +144,3 @@ def _whole_graph(source: Path, to: Path) -> None:
         tensor.ClearField("external_data")
         tensor.data_location = onnx.TensorProto.DEFAULT
     onnx.save_model(graph, str(to))
-
-
-def _narrow(values: np.ndarray) -> np.ndarray:
-    """Whole numbers in as few bytes as they fit."""
-    most = int(values.max(initial=0))
-    return values.astype(np.uint8 if most < 1 << 8 else np.uint16 if most < 1 << 16 else np.uint32)
-
-
-def _arrays(path: Path, arrays: Arrays) -> None:
-    from safetensors.numpy import save
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(save({name: np.ascontiguousarray(value) for name, value in arrays.items()}))
-
-
-def _json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")

@@ -22,7 +22,7 @@ _FIRST = 8
 _MARGIN = 0.85
 _OLD = 0.8
 _FADES = 0.95
-"""What is left of a pace each time that it stops a search from trying at all: a disk that was slow once is forgotten."""
+"""What is left of a pace each time that it keeps a search from trying at all: one slow moment is forgotten."""
 
 
 @dataclass

@@ -16,12 +16,20 @@ async function read(path) {
   return content;
 }
 
-async function runtime() {
-  const ort = await import("./runtime/ort.wasm.bundle.min.mjs");
-  ort.env.wasm.numThreads = 1;
-  ort.env.wasm.wasmPaths = { wasm: FILE("runtime/ort-wasm-simd-threaded.wasm").href };
-  return ort;
-}
+const runtime = {
+  async graphs() {
+    const ort = await import("./runtime/ort.wasm.bundle.min.mjs");
+    ort.env.wasm.numThreads = 1;
+    ort.env.wasm.wasmPaths = { wasm: FILE("runtime/ort-wasm-simd-threaded.wasm").href };
+    return ort;
+  },
+
+  async chinese() {
+    const jieba = await import("./runtime/jieba_rs_wasm.js");
+    await jieba.default({ module_or_path: await read("runtime/jieba_rs_wasm_bg.wasm") });
+    return (run) => jieba.cut_for_search(run, false);
+  },
+};
 
 function hit({ row, score }, at) {
   const found = { position: at + 1, score };
@@ -29,12 +37,12 @@ function hit({ row, score }, at) {
   return found;
 }
 
-async function answer({ number, query, limit }) {
+async function answer({ number, query, limit, unfinished }) {
   const begun = performance.now();
-  const found = query.trim()
-    ? await student.search(query, limit)
-    : columns.id.slice(0, limit).map((_, row) => ({ row, score: null }));
-  postMessage({ number, query, hits: found.map(hit), ms: performance.now() - begun });
+  const { hits, spelling } = query.trim()
+    ? await student.search(query, { limit, unfinished })
+    : { hits: columns.id.slice(0, limit).map((_, row) => ({ row, score: null })), spelling: null };
+  postMessage({ number, query, hits: hits.map(hit), spelling, ms: performance.now() - begun });
 }
 
 async function open() {

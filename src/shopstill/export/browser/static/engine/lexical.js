@@ -1,19 +1,18 @@
 // Exact lexical features of a query and a product, as shopstill.data.lexical works them out, to the last bit.
-// They are known for queries of plain ASCII; for others they are not, and the head takes their means.
+// They are known for queries that Terms knows how to read; for others they are not, and the head takes their means.
 
 import { starts } from "./vectors.js";
-import { MEASURE, MODEL, NUMBER, Terms, WORD, bits } from "./terms.js";
+import { MEASURE, MODEL, NUMBER, WORD, bits } from "./terms.js";
 
 const QUERY_TOKENS = 16;
 const GRID = 1024;
-const PLAIN = /^[ -%'-;=-~]*$/;
 const EVERYWHERE = 0xffffffff;
 const single = Math.fround;
 
 export class Lexical {
-  constructor(held, rules) {
+  constructor(held, terms) {
     const of = (name) => held.get(`lexical.${name}`).values;
-    this.terms = new Terms(rules);
+    this.terms = terms;
     this.tokens = of("tokens");
     this.start = starts(of("token_length"));
     this.figures = of("figures");
@@ -24,7 +23,7 @@ export class Lexical {
 
   /** A function from a product's row to its features; null where the features of this query are not known. */
   of(text) {
-    if (!PLAIN.test(text) || text.includes("-->")) return null;
+    if (!this.terms.spelled(text)) return null;
     const query = this.#query(text);
     return (row) => this.#pair(query, row);
   }

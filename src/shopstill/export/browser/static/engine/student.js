@@ -1,10 +1,15 @@
-// The student: finds products by its query tower's vector, and puts the best in order.
+// The student at work: products are found by words and by its vectors, put together, and the best put in order.
 
 import { arrays } from "./arrays.js";
+import { blended, fused, reordered } from "./fusion.js";
 import { Cross, GraphTower } from "./graphs.js";
 import { Lexical } from "./lexical.js";
-import { Dot, Interaction, Products, Words } from "./towers.js";
+import { Spelling } from "./spelling.js";
+import { Terms } from "./terms.js";
+import { normalise } from "./text.js";
+import { Dot, Interaction, Products, Table } from "./towers.js";
 import { WordPiece } from "./wordpiece.js";
+import { Words } from "./words.js";
 
 export class Student {
   constructor(parts) {
@@ -14,51 +19,76 @@ export class Student {
   /**
    * Load a student.
    * @param {(path: string) => Promise<ArrayBuffer>} read gives a file of this folder
-   * @param {() => Promise<object>} runtime gives onnxruntime-web, where the student has graphs
+   * @param {{graphs: () => Promise<object>, chinese: () => Promise<(run: string) => string[]>}} runtime gives
+   *   onnxruntime-web, where the student has graphs, and what cuts Chinese, where products have any
    */
   static async load(read, runtime) {
     const json = async (path) => JSON.parse(new TextDecoder().decode(await read(path)));
-    const [facts, stated, tables, weights, found] = await Promise.all([
+    const [facts, stated, tables, rules, weights, found, postings, said] = await Promise.all([
       json("student/student.json"),
       json("student/tokenizer.json"),
       json("student/characters.json"),
+      json("student/rules.json"),
       read("student/student.safetensors").then(arrays),
       read("catalogue/products.safetensors").then(arrays),
+      read("catalogue/words.safetensors").then(arrays),
+      json("catalogue/words.json"),
     ]);
-    const ort = facts.graphs.length ? await runtime() : null;
+    const ort = facts.graphs.length ? await runtime.graphs() : null;
     const session = async (name) => ort.InferenceSession.create(new Uint8Array(await read(`student/${name}.onnx`)));
+    const terms = new Terms(rules, facts.chinese ? await runtime.chinese() : null);
+    const words = new Words(postings, said, facts.legs, terms);
     return new Student({
       facts,
       tokenizer: new WordPiece(stated, tables),
       products: new Products(found),
-      tower: facts.graphs.includes("query") ? new GraphTower(ort, await session("query")) : new Words(weights),
+      words,
+      spelling: new Spelling(words),
+      tower: facts.graphs.includes("query") ? new GraphTower(ort, await session("query")) : new Table(weights),
       head: weights.has("head.scale") ? new Dot(weights) : new Interaction(weights),
-      lexical: facts.lexical ? new Lexical(found, await json("student/rules.json")) : null,
+      lexical: facts.lexical ? new Lexical(found, terms) : null,
       cross: facts.graphs.includes("pair") ? new Cross(ort, await session("pair"), found, facts) : null,
     });
   }
 
-  /** The best products for a query: [{row, score}, …], best first. */
-  async search(query, limit = this.facts.depth) {
-    const { facts, products } = this;
-    const ids = this.tokenizer.encode(query);
-    const asked = await this.tower.one([
-      facts.special.begin,
-      ...ids.slice(0, facts.limits.query - 2),
-      facts.special.part,
-    ]);
-    const rows = products.pooled.best(asked.pooled, Math.min(facts.depth, facts.products));
-    const scores = await this.head.scores(asked, products, rows, this.lexical?.of(query));
-    const found = ordered(rows.map((row, at) => ({ row, score: scores[at] })));
-    return (this.cross ? await this.#again(ids, found) : found).slice(0, limit);
+  /**
+   * The best products for a query.
+   * @param {string} query as it was typed; where it is `unfinished`, its last word may become others
+   * @returns {Promise<{hits: {row: number, score: number}[], spelling: string | null}>} best first; the spelling that was
+   *   searched for in place of what was typed
+   */
+  async search(query, { limit = this.facts.depth, unfinished = false } = {}) {
+    const typed = [...normalise(query)].slice(0, this.facts.legs.longest).join("");
+    const spelling = this.spelling.corrected(typed, unfinished);
+    return { hits: (await this.#ranked(spelling ?? typed, unfinished)).slice(0, limit), spelling };
   }
 
-  async #again(ids, found) {
-    const first = found.slice(0, this.facts.reordered);
-    const more = await this.cross.scores(ids, first.map(({ row }) => row));
-    const summed = first.map(({ row, score }, at) => ({ row, score: score + more[at] }));
-    return [...ordered(summed), ...found.slice(first.length)];
+  /** A query as the towers take it: its token ids, and what its tower makes of them. */
+  async encoded(text) {
+    const { special, limits } = this.facts;
+    const ids = this.tokenizer.encode(text);
+    const asked = await this.tower.one([special.begin, ...ids.slice(0, limits.query - 2), special.part]);
+    return { text, ids, asked };
+  }
+
+  /** The model's scores of some products for an encoded query. */
+  async scores({ text, ids, asked }, rows) {
+    const scores = await this.head.scores(asked, this.products, rows, this.lexical?.of(text));
+    const more = this.cross ? await this.cross.scores(ids, rows) : null;
+    return more ? scores.map((score, at) => score + more[at]) : scores;
+  }
+
+  async #ranked(text, unfinished) {
+    const { facts, products } = this;
+    const query = await this.encoded(text);
+    const { found, fusion } = facts.legs;
+    const legs = {
+      lexical: this.words.find(text, found.lexical, unfinished),
+      dense: products.pooled.best(query.asked.pooled, Math.min(found.dense, facts.products)),
+    };
+    if (fusion !== null) return blended(legs, fusion, (row) => products.pooled.dot(row, query.asked.pooled));
+    const pool = fused(legs, facts.legs);
+    const rows = pool.slice(0, this.cross ? facts.reordered : facts.depth).map(({ row }) => row);
+    return reordered(pool, await this.scores(query, rows), facts.legs);
   }
 }
-
-const ordered = (found) => found.sort((one, other) => other.score - one.score);

@@ -1,12 +1,20 @@
-// A query's tokens and what exact matching knows of them, as shopstill.data.text, units and terms do for plain ASCII.
-// The expressions come from there, in student/rules.json.
+// A query's tokens and what exact matching knows of them, as shopstill.data.text, units and terms have them for English
+// and Chinese. The expressions come from there, in student/rules.json.
 
 import { stem } from "./stem.js";
+import { folded } from "./text.js";
 
 export const [WORD, NUMBER, MEASURE, MODEL] = [0, 1, 2, 3];
 const LETTERS = 64;
-const RUN = /(\d+(?:-\d+\/\d+|[./]\d+)*)([a-z\d]*)|([a-z\d]+)(?:'s?)?/g;
-const PARTS = /\d+|[a-z]{2,}/g;
+const HAN = String.raw`\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\u{20000}-\u{3ffff}`;
+const PAIRED = String.raw`\u3041-\u3096\u30a1-\u30fa\u30fc\u1100-\u11ff\u3130-\u318f\uac00-\ud7af\u0e01-\u0e4e`;
+const LETTER = String.raw`(?:(?![${HAN}${PAIRED}])[\p{L}\p{M}\p{N}])`;
+const RUN = new RegExp(
+  String.raw`(?<number>\d+(?:-\d+/\d+|[./]\d+)*)(?<tail>${LETTER}*)|(?<han>[${HAN}]+)|(?<paired>[${PAIRED}]+)|(?<word>${LETTER}+)(?:'s?)?`,
+  "gu",
+);
+const UNSPACED = /[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7af]/;
+const PARTS = /\d+|\p{L}{2,}/gu;
 const DIMENSIONS = /^\d+(?:[./]\d+)*(?:x\d+(?:[./]\d+)*)+$/;
 const FIGURE = String.raw`\d+(?:-\d+/\d+|[./]\d+)*`;
 const ONLY_NUMBER = new RegExp(`^${FIGURE}$`);
@@ -27,10 +35,16 @@ function crc(text) {
 export const code = (token) => Math.min(Math.max(crc(token), 1), 0xfffffffe);
 
 export class Terms {
-  constructor(rules) {
+  /**
+   * @param {object} rules student/rules.json
+   * @param {((run: string) => string[]) | null} cut cuts Chinese as the server does; null where no product has any
+   */
+  constructor(rules, cut = null) {
     const { units, thousands, decimal, fraction, between, times, aside } = rules.expressions;
-    const all = (source) => new RegExp(source, "g");
+    const all = (source) => new RegExp(source, "gu");
     this.rules = rules;
+    this.cut = cut;
+    this.known = new RegExp(`^${cut ? rules.spelled.chinese : rules.spelled.plain}$`, "u");
     this.units = new Set(rules.units);
     this.steps = [
       [all(thousands), (found) => found.replaceAll(",", "")],
@@ -40,7 +54,7 @@ export class Terms {
       [all(between), "$1×"],
       [all(times), "$1x"],
     ];
-    this.aside = new RegExp(aside, "gi");
+    this.aside = new RegExp(aside, "giu");
     const longest = [...rules.units].sort((one, other) => other.length - one.length);
     this.measure = new RegExp(`^(${FIGURE})(${longest.join("|")})$`);
   }
@@ -52,18 +66,28 @@ export class Terms {
     return found ? [this.tokens(text.slice(0, found.index)), this.tokens(text.slice(found.index))] : [this.tokens(text), []];
   }
 
-  tokens(text) {
+  /** Whether all that the server makes of a text is known here. */
+  spelled(text) {
+    return this.known.test(text) && !text.normalize("NFKC").includes("-->");
+  }
+
+  /** The tokens of a text, words without their endings unless they are wanted as they are written. */
+  tokens(text, stemmed = true) {
     const out = [];
-    for (const [, number, tail, word] of this.#folded(text).matchAll(RUN)) {
-      if (word) out.push(...(/^[a-z]+$/.test(word) ? [stem(word)] : split(word)));
+    for (const { groups } of this.folded(text).matchAll(RUN)) {
+      const { number, tail, han, paired, word } = groups;
+      if (word) out.push(...(/^\p{L}+$/u.test(word) ? [stemmed ? stem(word) : word] : split(word)));
+      else if (han) out.push(...(this.cut ? this.cut(han) : [han]));
+      else if (paired) out.push(...pairs(paired));
       else if (!tail) out.push(number);
       else out.push(...(this.units.has(tail) ? [number, number + tail] : split(number + tail)));
     }
     return out;
   }
 
-  #folded(text) {
-    const plain = text.split(" ").filter(Boolean).join(" ").toLowerCase();
+  /** The form of a text used to compare it: without case, one spelling for numbers and units. */
+  folded(text) {
+    const plain = folded(text);
     if (!/\d/.test(plain)) return plain;
     return this.steps.reduce((found, [pattern, other]) => found.replace(pattern, other), plain);
   }
@@ -72,9 +96,8 @@ export class Terms {
   term(token) {
     const [kind, ...figures] = this.#kind(token);
     const grams = new Uint32Array(this.rules.grams / 32);
-    const marked = `^${token.slice(0, LETTERS)}$`;
-    for (let at = 0; at + 2 < marked.length; at += 1) {
-      const bit = crc(marked.slice(at, at + 3)) % this.rules.grams;
+    for (const gram of pieces([...token].slice(0, LETTERS))) {
+      const bit = crc(gram) % this.rules.grams;
       grams[bit >>> 5] |= 1 << (bit & 31);
     }
     return { code: code(token), kind, figures, grams, count: grams.reduce((sum, word) => sum + bits(word), 0) };
@@ -93,6 +116,18 @@ export class Terms {
     const whole = digits === token.length;
     return (whole ? digits >= 5 : digits > 0 && token.length >= 3) ? [MODEL, code(token)] : [WORD];
   }
+}
+
+/** Characters and pairs of them where words are not spaced; elsewhere trigrams of the token with its ends marked. */
+function pieces(letters) {
+  if (UNSPACED.test(letters.join(""))) return [...letters, ...letters.slice(1).map((letter, at) => letters[at] + letter)];
+  const marked = ["^", ...letters, "$"];
+  return marked.slice(2).map((letter, at) => marked[at] + marked[at + 1] + letter);
+}
+
+function pairs(run) {
+  const letters = [...run];
+  return letters.length > 1 ? letters.slice(1).map((letter, at) => letters[at] + letter) : letters;
 }
 
 function split(word) {

@@ -3,7 +3,7 @@
 import { Vectors, starts } from "./vectors.js";
 
 /** A tower in which every token of the vocabulary has one vector. */
-export class Words {
+export class Table {
   constructor(held) {
     this.table = Vectors.of(held, "query.table");
     this.importance = held.get("query.importance").values;
@@ -27,17 +27,39 @@ export class Words {
 /** The products as the towers made them: pooled vectors, and token vectors end to end. */
 export class Products {
   constructor(held) {
-    this.pooled = Vectors.of(held, "pooled");
-    this.length = held.get("length").values;
-    this.start = starts(this.length);
+    this.start = starts(held.get("length").values);
     this.ids = held.get("ids")?.values ?? null;
-    const kind = this.ids ? "words" : "tokens";
-    this.tokens = held.has(kind) || held.has(`${kind}.int8`) ? Vectors.of(held, kind) : null;
+    if (this.ids) {
+      const table = Vectors.of(held, "words");
+      this.pooled = this.#pooled(table, held.get("importance").values);
+      this.tokens = new Vectors(table.values.slice(), table.width);
+      for (let token = 0; token < table.length; token += 1) stretch(this.tokens.values, token * table.width, table.width);
+    } else {
+      this.pooled = Vectors.of(held, "pooled");
+      this.tokens = held.has("tokens.int8") ? Vectors.of(held, "tokens") : null;
+    }
   }
 
   /** Where the vectors of a product's tokens are. */
   *places(product) {
     for (let at = this.start[product]; at < this.start[product + 1]; at += 1) yield this.ids ? this.ids[at] : at;
+  }
+
+  /** The mean of each product's tokens, as they weigh, made to length 1. */
+  #pooled({ values, width }, importance) {
+    const products = this.start.length - 1;
+    const out = new Float32Array(products * width);
+    for (let product = 0; product < products; product += 1) {
+      let [most, total] = [-Infinity, 0];
+      for (const id of this.places(product)) most = Math.max(most, importance[id]);
+      for (const id of this.places(product)) total += Math.exp(importance[id] - most);
+      for (const id of this.places(product)) {
+        const weight = Math.exp(importance[id] - most) / total;
+        for (let d = 0, to = product * width, from = id * width; d < width; d += 1) out[to++] += weight * values[from++];
+      }
+      stretch(out, product * width, width);
+    }
+    return new Vectors(out, width);
   }
 }
 
@@ -158,8 +180,17 @@ function accumulate(out, inputs, weights) {
 }
 
 function unit(vector) {
-  const length = Math.max(Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0)), 1e-12);
-  return vector.map((value) => value / length);
+  const out = vector.slice();
+  stretch(out, 0, out.length);
+  return out;
+}
+
+/** Some numbers of an array made to length 1, where they are. */
+function stretch(values, from, count) {
+  let sum = 0;
+  for (let at = from; at < from + count; at += 1) sum += values[at] * values[at];
+  const length = Math.max(Math.sqrt(sum), 1e-12);
+  for (let at = from; at < from + count; at += 1) values[at] /= length;
 }
 
 const positive = (value) => (value > 0 ? value : 0);

@@ -36,7 +36,7 @@ export class Vectors {
     return this.scale ? coded(this.values, this.scale, query) : plain(this.values, query);
   }
 
-  /** The rows of the highest dot products, best first; equals in the order of the rows. */
+  /** {rows, scores} of the highest dot products, best first; equals in the order of the rows. */
   best(query, most) {
     const all = this.scores(query);
     const rows = new Int32Array(most);
@@ -54,7 +54,7 @@ export class Vectors {
       rows[at] = row;
       held = Math.min(held + 1, most);
     }
-    return [...rows.subarray(0, held)];
+    return { rows: [...rows.subarray(0, held)], scores: [...scores.subarray(0, held)] };
   }
 }
 

@@ -48,13 +48,15 @@ function line(tag, text) {
   return element;
 }
 
-async function ask() {
+async function ask(unfinished = false) {
   const query = box.value;
-  const answer = await client.search(query);
+  const answer = await client.search(query, { unfinished });
   if (!answer) return;
   state.answer = answer;
   document.body.dataset.answered = answer.query;
-  show(grid, answer.hits, answer.query);
+  show(grid, answer.hits, answer.spelling ?? answer.query);
+  $("#spelling").textContent = t("instead", { q: answer.query, s: answer.spelling ?? "" });
+  $("#spelling").hidden = !answer.spelling;
   $("#results").setAttribute("aria-label", t(answer.query.trim() ? "results" : "first"));
   $("#said").textContent = answer.query.trim() ? t("said", { n: answer.hits.length, q: answer.query }) : "";
   tell();
@@ -66,7 +68,7 @@ function broken(fault) {
   $("#notice").hidden = false;
 }
 
-const questioned = () => ask().catch(broken);
+const questioned = (unfinished = false) => ask(unfinished).catch(broken);
 
 function remember() {
   const address = new URL(location.href);
@@ -125,7 +127,7 @@ async function begin() {
   client = load();
   offerInstall();
   box.value = new URLSearchParams(location.search).get("q") ?? "";
-  box.addEventListener("input", () => (remember(), questioned()));
+  box.addEventListener("input", () => (remember(), questioned(true)));
   $("#search").addEventListener("submit", (event) => {
     event.preventDefault();
     questioned();

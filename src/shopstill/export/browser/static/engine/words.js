@@ -1,0 +1,105 @@
+// The leg of words: BM25 over all that is said of a product, as the server's index scores it.
+
+const single = Math.fround;
+
+/** Where each token of a field stands, and what it is worth there. */
+export class Field {
+  constructor(held, name, { tokens, average }, { k1, b }) {
+    const of = (part) => held.get(`${name}.${part}`).values;
+    [this.start, this.rows, this.often] = [of("start"), of("rows"), of("often")];
+    this.tokens = tokens;
+    this.place = new Map(tokens.map((token, at) => [token, at]));
+    this.most = 1 + k1;
+    this.norm = Float32Array.from(of("length"), (size) => k1 * single(1 - b + single(single(b * size) / single(average))));
+  }
+
+  /** How many products have a token. */
+  products(token) {
+    const place = this.place.get(token);
+    return place === undefined ? 0 : this.start[place + 1] - this.start[place];
+  }
+
+  /** Show the products that have a token, which is asked for so many times: `see` is told each row and its score. */
+  visit(token, times, see) {
+    const count = this.products(token);
+    if (!count) return;
+    const rarity = single(Math.log(1 + single(single(this.norm.length - count + 0.5) / single(count + 0.5))));
+    const weight = single(single(rarity * single(this.most)) * times);
+    const from = this.start[this.place.get(token)];
+    for (let at = from; at < from + count; at += 1) {
+      const [row, often] = [this.rows[at], this.often[at]];
+      see(row, single(weight * single(often / single(often + this.norm[row]))));
+    }
+  }
+
+  /** Tokens that begin so, those of most products first. */
+  beginning(start, most) {
+    const found = this.tokens.filter((token) => token.startsWith(start));
+    return found.sort((one, other) => this.products(other) - this.products(one) || (one < other ? -1 : 1)).slice(0, most);
+  }
+}
+
+export class Words {
+  /**
+   * @param {Map} held catalogue/words.safetensors
+   * @param {object} stated catalogue/words.json
+   * @param {object} settings of the legs, in student/student.json
+   * @param {Terms} terms cuts a query into tokens
+   */
+  constructor(held, stated, settings, terms) {
+    this.said = new Field(held, "words", stated.words, settings);
+    this.written = new Field(held, "forms", stated.forms, settings);
+    this.settings = settings;
+    this.terms = terms;
+    this.sums = new Float32Array(this.said.norm.length);
+    this.met = new Uint8Array(this.said.norm.length);
+  }
+
+  /** {rows, scores}, best first: what has every word of a text, or, where that is little, what has any. */
+  find(text, most, unfinished = false) {
+    const tokens = this.terms.tokens(text).slice(0, this.settings.tokens);
+    const asked = tokens.length;
+    const last = unfinished && asked ? this.#ending(text, tokens) : null;
+    const often = new Map();
+    for (const token of tokens) often.set(token, (often.get(token) ?? 0) + 1);
+    const known = [...often].filter(([token]) => this.said.products(token));
+    const { sums, met } = this;
+    const touched = [];
+    const add = (row, score) => {
+      if (!met[row]) touched.push(row);
+      met[row] += 1;
+      sums[row] += score;
+    };
+    for (const [token, times] of known) this.said.visit(token, times, add);
+    for (const [row, score] of last ?? []) add(row, score);
+    const parts = known.length + (last ? 1 : 0);
+    const every = known.length === often.size ? touched.filter((row) => met[row] === parts) : [];
+    const rows = best(every.length >= this.settings.few || asked < 2 ? every : touched, sums, most);
+    const scores = rows.map((row) => sums[row]);
+    for (const row of touched) sums[row] = met[row] = 0;
+    return { rows, scores };
+  }
+
+  /** Scores of what has the last word, which is taken off the tokens, or one that it may become; null: there is none. */
+  #ending(text, tokens) {
+    const begun = this.terms.tokens(text, false).at(-1);
+    const found = this.written.beginning(begun, this.settings.endings);
+    if (!found.length) return null;
+    const most = new Map();
+    this.said.visit(tokens.pop(), 1, (row, score) => most.set(row, score));
+    for (const word of found) {
+      this.written.visit(word, 1, (row, score) => {
+        const less = single(score * this.settings.ending);
+        if (less > (most.get(row) ?? 0)) most.set(row, less);
+      });
+    }
+    return most;
+  }
+}
+
+/** The rows of the highest scores, best first; equals in the order of the rows. */
+function best(rows, scores, most) {
+  const least = Float32Array.from(rows, (row) => scores[row]).sort()[Math.max(rows.length - most, 0)];
+  const kept = rows.filter((row) => scores[row] >= least);
+  return kept.sort((one, other) => scores[other] - scores[one] || one - other).slice(0, most);
+}

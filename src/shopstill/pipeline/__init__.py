@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 
 from shopstill.core.artifact import Artifact, check_place
 from shopstill.core.errors import ConfigError, nearest
-from shopstill.pipeline.bundles import BUNDLE, bundle_of, ship
+from shopstill.models import families
+from shopstill.pipeline.bundles import BUNDLE, about, bundle_of, ship, stated
 from shopstill.pipeline.chains import Ground, chains, origins, sources
 from shopstill.pipeline.compressed import Compressed, judge, named
 from shopstill.pipeline.compressed import report as compressed_report
@@ -125,16 +126,19 @@ def export(recipe: Recipe, name: str, folder: Path, form: Form = "onnx") -> Path
     check_place(folder)
     if name.partition("/")[0] in recipe.compress:
         done = compress(recipe)
-        return ship(done.ground.flow, named(done.models, name), done.judged, folder, form)
+        step = named(done.models, name)
+        return ship(done.ground.flow, families.load(step.model), stated(step), done.judged, folder, form)
     if name != TEACHER and name not in recipe.students:
         known = [TEACHER, *recipe.students, *recipe.compress]
         raise ConfigError(f"model {name!r}: {nearest(name, known)}")
     made = run(recipe, "evaluate")
-    students = {
-        artifact.path.name: artifact for artifact in made if artifact.path.name == name and artifact.kind == "student"
-    }
-    ground = Ground(flow=Run(recipe), shop=made[0], teacher=made[1], labels=made[2])
-    return ship(ground.flow, named(list(origins(ground, students).values()), name), made[-1], folder, form)
+    flow = Run(recipe)
+    found = sources(made[1], {artifact.path.name: artifact for artifact in made if artifact.kind == "student"})
+    if name not in found:
+        raise ConfigError(f"model {name!r}: this teacher is not one model; {nearest(name, found)}")
+    source, place = found[name]
+    model = families.load(place)
+    return ship(flow, model, about(flow, name, source, model), made[-1], folder, form)
 
 
 def export_browser(recipe: Recipe, name: str, folder: Path, products: Path | None = None) -> Path:

@@ -71,11 +71,16 @@ def bundle_of(flow: Run, name: str, source: Artifact, model: Path, step: tuple[M
 
     def write(draft: Draft) -> None:
         loaded = families.load(model)
-        about = About(name=name, lineage=tuple(lineage), licences=_licences(flow, loaded), **_prints(source))
-        flow.course.ship(loaded, draft.folder / BUNDLE, about)
+        flow.course.ship(loaded, draft.folder / BUNDLE, about(flow, name, source, loaded, step))
         draft.measurements["lineage"] = lineage
 
     return flow.stages.make(f"bundle/{name}", config, {"model": source}, write)
+
+
+def about(flow: Run, name: str, source: Artifact, model: Model, step: tuple[Made, Step] | None = None) -> About:
+    """What is told of a model before it is judged."""
+    lineage = tuple(_lineage(name, step, source))
+    return About(name=name, lineage=lineage, licences=_licences(flow, model), **_prints(source))
 
 
 def scores_of(made: Made) -> dict[Part, np.ndarray]:
@@ -101,22 +106,24 @@ def kept(flow: Run, origin: Made, made: Made, metric: str) -> Estimate:
     return part.headroom if part and part.headroom else Estimate(value=1.0, low=None, high=None)
 
 
-def ship(flow: Run, made: Made, judged: Artifact, folder: Path, form: Form) -> Path:
-    """A model in the form that is asked for; a bundle's manifest and card say how the model was judged."""
-    loaded = families.load(made.model)
-    if form != "onnx":
-        return flow.course.ship(loaded, folder, About(name=made.name), form)
-    stated, cost = load_bundle(made.bundle.path / BUNDLE).manifest, load_costs(judged.path)
-    latency = cost.latency
-    about = About(
+def stated(made: Made) -> About:
+    """What a model's bundle tells of it."""
+    found = load_bundle(made.bundle.path / BUNDLE).manifest
+    return About(
         name=made.name,
-        lineage=tuple(stated.lineage),
-        licences=tuple(stated.licences),
-        fingerprints=stated.fingerprints,
-        metrics=_metrics(load_evaluation(judged.path), made.name, latency),
-        machine=latency.machine if latency else {},
+        lineage=tuple(found.lineage),
+        licences=tuple(found.licences),
+        fingerprints=found.fingerprints,
     )
-    return flow.course.ship(loaded, folder, about)
+
+
+def ship(flow: Run, model: Model, told: About, judged: Artifact, folder: Path, form: Form) -> Path:
+    """A model in the form that is asked for; a bundle's manifest and card say how the model was judged."""
+    if form != "onnx":
+        return flow.course.ship(model, folder, About(name=told.name), form)
+    latency = load_costs(judged.path).latency
+    metrics = _metrics(load_evaluation(judged.path), told.name, latency)
+    return flow.course.ship(model, folder, replace(told, metrics=metrics, machine=latency.machine if latency else {}))
 
 
 def _metrics(evaluation: Evaluation, name: str, latency: Latency | None) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Files that a browser reads as they are: arrays as safetensors, the rest as JSON."""
+"""Files that a browser reads: arrays as safetensors, packed since hosts leave them as they are; the rest as JSON."""
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,11 +12,12 @@ import numpy as np
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays."""
+    """Write named arrays, in gzip; equal arrays are equal bytes."""
     from safetensors.numpy import save
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(save({name: np.ascontiguousarray(value) for name, value in arrays.items()}))
+    held = save({name: np.ascontiguousarray(value) for name, value in arrays.items()})
+    path.write_bytes(gzip.compress(held, mtime=0))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -30,7 +30,7 @@ DEPTH, REORDERED = RERANKED, 20
 """How many of the products found the model puts in order; and how many where it is a cross-encoder, too."""
 
 CODEC = Codec(kind="int8")
-FOLDER, PRODUCTS = "student", "catalogue/products.safetensors"
+FOLDER, PRODUCTS = "student", "catalogue/products.safetensors.gz"
 
 Arrays = dict[str, np.ndarray]
 
@@ -73,7 +73,7 @@ class Student:
         own.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(self.bundle / form.TOKENIZER, own / form.TOKENIZER)
         write_json(own / "characters.json", self.tables)
-        write_arrays(own / "student.safetensors", self._weights())
+        write_arrays(own / "student.safetensors.gz", self._weights())
         write_json(own / "rules.json", lexical.rules())
         for name in self.graphs:
             _whole_graph(self.bundle / self.manifest.graphs[name].file, own / f"{name}.onnx")

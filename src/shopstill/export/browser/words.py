@@ -22,7 +22,7 @@ from shopstill.serve.forms import LONGEST, Product
 from shopstill.serve.index import words
 
 K1, B = 1.2, 0.75
-_POSTINGS, _TOKENS = "catalogue/words.safetensors", "catalogue/words.json"
+_POSTINGS, _TOKENS = "catalogue/words.safetensors.gz", "catalogue/words.json"
 _EXACT, _CODES = 24, 256
 _PARTS = ("start", "rows", "often", "length")
 

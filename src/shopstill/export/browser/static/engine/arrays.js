@@ -2,6 +2,13 @@
 
 const KINDS = { F32: Float32Array, I8: Int8Array, U8: Uint8Array, U16: Uint16Array, U32: Uint32Array, I32: Int32Array };
 
+/** The content of a file in gzip; a host may have unpacked it already. */
+export async function unpacked(buffer) {
+  const [one, two] = new Uint8Array(buffer, 0, 2);
+  if (one !== 0x1f || two !== 0x8b) return buffer;
+  return new Response(new Blob([buffer]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+}
+
 /**
  * @param {ArrayBuffer} buffer a safetensors file
  * @returns {Map<string, {values: ArrayBufferView, shape: number[]}>}

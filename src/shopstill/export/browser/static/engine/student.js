@@ -1,6 +1,6 @@
 // The student at work: products are found by words and by its vectors, put together, and the best put in order.
 
-import { arrays } from "./arrays.js";
+import { arrays, unpacked } from "./arrays.js";
 import { blended, fused, reordered } from "./fusion.js";
 import { Cross, GraphTower } from "./graphs.js";
 import { Lexical } from "./lexical.js";
@@ -24,14 +24,15 @@ export class Student {
    */
   static async load(read, runtime) {
     const json = async (path) => JSON.parse(new TextDecoder().decode(await read(path)));
+    const held = async (path) => arrays(await unpacked(await read(path)));
     const [facts, stated, tables, rules, weights, found, postings, said] = await Promise.all([
       json("student/student.json"),
       json("student/tokenizer.json"),
       json("student/characters.json"),
       json("student/rules.json"),
-      read("student/student.safetensors").then(arrays),
-      read("catalogue/products.safetensors").then(arrays),
-      read("catalogue/words.safetensors").then(arrays),
+      held("student/student.safetensors.gz"),
+      held("catalogue/products.safetensors.gz"),
+      held("catalogue/words.safetensors.gz"),
       json("catalogue/words.json"),
     ]);
     const ort = facts.graphs.length ? await runtime.graphs() : null;

@@ -41,7 +41,7 @@ export class Field {
 
 export class Words {
   /**
-   * @param {Map} held catalogue/words.safetensors
+   * @param {Map} held catalogue/words.safetensors.gz
    * @param {object} stated catalogue/words.json
    * @param {object} settings of the legs, in student/student.json
    * @param {Terms} terms cuts a query into tokens

@@ -17,8 +17,10 @@ from shopstill.models.build import TextModel
 from shopstill.serve.app.create import create_app
 from shopstill.serve.app.settings import Settings
 from shopstill.serve.bundle import scan
+from shopstill.serve.engine import recommend
 from shopstill.serve.engine.engine import Engine, create
 from shopstill.serve.forms import Product
+from shopstill.serve.index.catalogue import Catalogue
 
 HISTORY = ["item 5", "item 9"]
 
@@ -70,6 +72,20 @@ def test_the_products_that_fit_come_in_the_models_order(client: TestClient, monk
     assert _ids(client, filters={"brand": ["Nobody"]}) == []
     first = _expected(lambda at: True, 3)
     assert _ids(client, exclude=[first[0], "nothing"], limit=2) == first[1:]
+
+
+def test_where_few_products_fit_no_others_are_looked_at(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    row = Catalogue.row
+    monkeypatch.setattr(Catalogue, "row", lambda self, name: looked.append(name) or row(self, name))
+    expected = _expected(lambda at: at <= 12, 10)
+    assert _ids(client, filters={"price_max": 12}) == expected
+    assert len(looked) <= 12
+    # Where more fit, the best of all are looked at until enough of them do.
+    monkeypatch.setattr(recommend, "COMPARED", 5)
+    monkeypatch.setattr(scan, "DEPTH", 40)
+    assert _ids(client, filters={"price_max": 12}) == expected
+    assert len(looked) > 40
 
 
 def test_an_answer_says_products_scores_and_what_was_unknown(client: TestClient) -> None:

@@ -32,7 +32,7 @@ FEW = 3
 SMOOTH = 60
 """What is added to a rank before its reciprocal is taken."""
 
-_COMPARED = 5_000
+COMPARED = 5_000
 """Products that fit a filter up to which all of them are looked up and compared; of more, the nearest are checked."""
 _WIDER = 10
 
@@ -87,8 +87,8 @@ def dense(catalogue: Catalogue, model: Ready, query: str, wanted: Wanted) -> tup
     if model.near.exact:
         every = np.flatnonzero(catalogue.alive_P)
         return model.compare(query_D, every[catalogue.fit(every, wanted)], DENSE)
-    fitting: Matched = catalogue.words.search(catalogue.words.query("", wanted), _COMPARED)
-    if fitting.total <= _COMPARED:
+    fitting: Matched = catalogue.words.search(catalogue.words.query("", wanted), COMPARED)
+    if fitting.total <= COMPARED:
         return model.compare(query_D, np.sort(fitting.rows), DENSE)
     rows, scores = model.nearest(query_D, DENSE * _WIDER, catalogue.alive_P)
     fits = np.flatnonzero(catalogue.fit(rows, wanted))[:DENSE]

@@ -12,6 +12,7 @@ from shopstill.serve.bundle.history import EMPTY, HistoryBundle
 from shopstill.serve.bundle.load import load_history
 from shopstill.serve.bundle.scan import Wanted
 from shopstill.serve.engine.beside import Beside
+from shopstill.serve.engine.legs import COMPARED
 from shopstill.serve.forms import Next, Recommend, Recommended
 from shopstill.serve.index import facets
 from shopstill.serve.index.catalogue import Catalogue
@@ -66,9 +67,23 @@ def _best(bundle: HistoryBundle, history: np.ndarray, asked: Recommend, catalogu
         there_C[there_C] = catalogue.fit(np.fromiter(found.values(), np.int64, len(found)), wanted)
         return there_C
 
-    chosen = Wanted(limit=asked.limit, seen=asked.seen, exclude=bundle.numbers(asked.exclude)[0], fits=fits)
+    chosen = Wanted(
+        limit=asked.limit,
+        seen=asked.seen,
+        exclude=bundle.numbers(asked.exclude)[0],
+        allowed=_few(bundle, wanted, catalogue) if wanted else None,
+        fits=fits,
+    )
     items, scores = bundle.best([history], chosen)[0]
     return [
         Next(id=ids[item - 1], score=score, product=catalogue.product(rows[item]))
         for item, score in zip(items.tolist(), scores.tolist(), strict=True)
     ]
+
+
+def _few(bundle: HistoryBundle, wanted: facets.Wanted, catalogue: Catalogue) -> np.ndarray | None:
+    """The items that fit a filter, where they are few, so that not all others need be looked at; else None."""
+    found = catalogue.words.search(catalogue.words.query("", wanted), COMPARED)
+    if found.total > COMPARED:
+        return None
+    return bundle.numbers([catalogue.product(row).id for row in found.rows.tolist()])[0]

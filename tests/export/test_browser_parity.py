@@ -87,12 +87,27 @@ def queries(titles: list[str]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def folder(written: Written, titles: list[str], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def products(titles: list[str]) -> list[Product]:
+    """Some have a brand, a category and a long description, which are found by as well."""
+    more = {"brand": "Supor", "category": ("Kitchen", "Kettles"), "attributes": {"colour": "red"}}
+    return [
+        Product(
+            id=str(at),
+            title=title or " ",
+            **(more | {"description": " ".join(titles[at : at + 9])} if at % 3 == 0 else {}),  # type: ignore[arg-type]
+        )
+        for at, title in enumerate(titles)
+    ]
+
+
+@pytest.fixture(scope="module")
+def folder(
+    written: Written, products: list[Product], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
     made: dict[str, Path] = {}
 
     def write(kind: str) -> Path:
         if kind not in made:
-            products = [Product(id=str(at), title=title or " ") for at, title in enumerate(titles)]
             to = tmp_path_factory.mktemp("tab") / "tab"
             try:
                 made[kind] = write_browser(written(kind)[1], products, to)
@@ -120,11 +135,6 @@ def published() -> list[str]:
 def _rows(path: Path, encoding: str) -> Iterator[dict[str, str]]:
     with zipfile.ZipFile(path) as archive, archive.open(archive.namelist()[0]) as held:
         yield from csv.DictReader(io.TextIOWrapper(held, encoding))
-
-
-@pytest.fixture(scope="module")
-def products(titles: list[str]) -> list[Product]:
-    return [Product(id=str(at), title=title or " ") for at, title in enumerate(titles)]
 
 
 @pytest.mark.parametrize("kind", ["static towers", "static towers, interaction", "joint"])

@@ -51,11 +51,12 @@ _ASK = """(async () => {
 def main() -> None:
     """Measure, print and publish."""
     options = _arguments()
-    program = chromium()
-    if program is None:
-        raise SystemExit("no Chromium here: install chromium, chromium-browser or google-chrome")
     if not options.bundle.exists():
         say(f"skipped: {options.bundle} is not there; --bundle names a student with towers")
+        return
+    program = chromium()
+    if program is None:
+        say("skipped: no Chromium here; install chromium, chromium-browser or google-chrome")
         return
     catalogue = prepared(options.work, options.products, options.bundle, None)
     queries = catalogue.queries()[: options.queries]

@@ -64,7 +64,7 @@ def importing(where: Path, shares: Shares) -> Done:
 def batches(where: Path, shares: Shares) -> Done:
     """Batches of all histories with drawn negatives, as training asks for them."""
     opened, parts = _timed(course, where)
-    lesson = opened.direct(opened.create(STUDENT, None, 0), _HARD)
+    lesson = opened.direct(opened.create(STUDENT, (), 0), _HARD)
     start, places, count = time.perf_counter(), 0, 20 * shares.steps
     for rows in np.random.default_rng(0).integers(len(lesson.group_N), size=(count, BATCH)):
         places += len(lesson.batch(rows).target)

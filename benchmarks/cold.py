@@ -89,7 +89,7 @@ def without(whole: Shop, folder: Path) -> Shop:
 
 def judged(course: SequentialCourse, whole: Shop, warm: Shop, epochs: int, folder: Path) -> dict[str, float]:
     """Train, and rank the items that were taken out."""
-    model = course.create(SASRec(width=64, layers=2, heads=2, dropout=0.4), None, 0)
+    model = course.create(SASRec(width=64, layers=2, heads=2, dropout=0.4), (), 0)
     judge = course.validation(model, JUDGING)
     settings = Training(epochs=epochs, batch_rows=128, learning_rate=1e-3, warmup=0.05)
     fit(model.network, course.direct(model, HARD), HARD, settings, judge=judge, folder=folder, seed=0)

@@ -125,7 +125,7 @@ def _replaced(logit_NK: np.ndarray, share: float, seed: int) -> np.ndarray:
 def _accuracy(recipe: Recipe, course: Any, noisy_NK: np.ndarray, name: str, work: str) -> Statistic:
     """Of a student that learns in one way, on the test products."""
     student = recipe.students["small"]
-    model, objective = course.create(student.model, None, recipe.seed), Objective(LEARNERS[name])
+    model, objective = course.create(student.model, (), recipe.seed), Objective(LEARNERS[name])
     examples = replace(course.direct(model, objective), teacher_N=noisy_NK)
     judge = course.validation(model, recipe.judging)
     with TemporaryDirectory(dir=work) as folder:

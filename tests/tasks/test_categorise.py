@@ -60,7 +60,7 @@ def _course(shop: Shop, **changes: object) -> CategoriseCourse:
 @pytest.fixture
 def taught(course: CategoriseCourse, tmp_path: Path) -> Labels:
     """A teacher of titles, and where its labels are."""
-    model = course.create(BAG, None, 0)
+    model = course.create(BAG, (), 0)
     training = Training(epochs=30, batch_rows=32, learning_rate=5e-2)
     judge = course.validation(model, JUDGING)
     fit(model.network, course.direct(model, HARD), HARD, training, judge=judge, folder=tmp_path / "fit", seed=0)
@@ -114,7 +114,7 @@ def test_a_student_of_pictures_learns_from_a_teacher_of_titles(
     counts = course.label(taught, Mine(), ("pooled",), 0)
     assert counts["questions"] == len(course.questions("train"))
     objective = Objective([Term(loss="soft"), Term(loss="hint", tap="pooled", weight=0.1)])
-    model = course.create(SmallCNN(channels=(8, 16, 16)), None, 0)
+    model = course.create(SmallCNN(channels=(8, 16, 16)), (), 0)
     lesson, judge = course.taught(model, objective, taught), course.validation(model, JUDGING)
     batch = lesson.batch(np.arange(4))
     assert batch.inputs["image_BHWC"].shape == (4, 32, 32, 3)
@@ -146,11 +146,11 @@ def test_a_shop_without_pictures_is_read_by_its_texts(tmp_path: Path) -> None:
     simulate(Simulate(products=120, queries=10, judged_per_query=2, events=0, seed=3), tmp_path / "shop")
     course = _course(Shop(tmp_path / "shop"))
     assert course.images is None
-    assert course.outputs("test", course.create(BAG, None, 0)).shape[1] == course.width
+    assert course.outputs("test", course.create(BAG, (), 0)).shape[1] == course.width
 
 
 def test_costs_are_of_products_at_once(course: CategoriseCourse, taught: Labels, tmp_path: Path) -> None:
-    families.save(course.create(SmallCNN(channels=(8,)), None, 0), tmp_path / "small")
+    families.save(course.create(SmallCNN(channels=(8,)), (), 0), tmp_path / "small")
     folders = {TEACHER: [taught.teacher / "members" / "0"], "small": [tmp_path / "small"]}
     found = course.costs(folders, TIMING)
     assert found.latency is not None
@@ -163,7 +163,7 @@ def test_costs_are_of_products_at_once(course: CategoriseCourse, taught: Labels,
 def test_a_bundle_is_judged_and_timed_in_place_of_its_model(
     model: SmallCNN | Bag, course: CategoriseCourse, tmp_path: Path
 ) -> None:
-    made = course.create(model, None, 0)
+    made = course.create(model, (), 0)
     made.network.eval()
     families.save(made, tmp_path / "model")
     bundle = course.ship(made, tmp_path / "bundle", About(name="small"))
@@ -180,8 +180,8 @@ def test_a_bundle_is_judged_and_timed_in_place_of_its_model(
 
 
 def test_a_process_that_answers_once_is_measured(course: CategoriseCourse, tmp_path: Path) -> None:
-    made = course.create(BAG, None, 0)
+    made = course.create(BAG, (), 0)
     families.save(made, tmp_path / "model")
     _answers.answer_once([str(tmp_path / "model")], "red mug")
-    families.save(course.create(SmallCNN(channels=(4,)), None, 0), tmp_path / "picture")
+    families.save(course.create(SmallCNN(channels=(4,)), (), 0), tmp_path / "picture")
     _answers.answer_once([str(tmp_path / "picture")], "red mug")

@@ -64,7 +64,7 @@ def _course(shop: Shop, told: AttributeConfig | None) -> SequentialCourse:
 
 def _shipped(shop: Shop, told: AttributeConfig | None, folder: Path, epochs: int) -> Path:
     course = _course(shop, told)
-    model = course.create(SASRec(width=16, heads=2, layers=1, dropout=0.0, max_items=LENGTH), None, 0)
+    model = course.create(SASRec(width=16, heads=2, layers=1, dropout=0.0, max_items=LENGTH), (), 0)
     training = Training(epochs=epochs, batch_rows=32, learning_rate=1e-2)
     judge = course.validation(model, Judging(metrics=("ndcg@10",)))
     fit(model.network, course.direct(model, HARD), HARD, training, judge=judge, folder=folder / "fit", seed=0)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from shopstill.core.errors import ArtifactError, ConfigError
-from shopstill.data.histories import HistoryConfig
+from shopstill.data.histories import HistoryConfig, Part
 from shopstill.data.shop import Shop, ShopWriter
 from shopstill.data.split import SplitConfig
 from shopstill.evaluate.compare import Judging
@@ -18,9 +18,10 @@ from shopstill.export.bundle import About
 from shopstill.models import families
 from shopstill.models.sequence import GRU4Rec, Labelling, SASRec, SequenceModel
 from shopstill.models.sequence.config import CodedItems
-from shopstill.tasks import TEACHER, Labels
+from shopstill.tasks import TEACHER, Labels, _starts
 from shopstill.tasks import _places as places
 from shopstill.tasks.sequential import Sequential, SequentialCourse
+from shopstill.teach import teacher as teachers
 from shopstill.teach.mine import Mine
 from shopstill.train.fit import fit
 from shopstill.train.objective import Objective
@@ -62,7 +63,7 @@ def _course(shop: Shop, **changes: object) -> SequentialCourse:
 @pytest.fixture
 def taught(course: SequentialCourse, tmp_path: Path) -> Labels:
     """A teacher of some training, and where its labels are."""
-    model = course.create(SASRec(width=16, heads=2, layers=1, dropout=0.0), None, 0)
+    model = course.create(SASRec(width=16, heads=2, layers=1, dropout=0.0), (), 0)
     training = Training(epochs=12, batch_rows=16, learning_rate=1e-2)
     judge = course.validation(model, JUDGING)
     fit(model.network, course.direct(model, HARD), HARD, training, judge=judge, folder=tmp_path / "fit", seed=0)
@@ -117,7 +118,7 @@ def _asked_of(course: SequentialCourse, shoppers: int) -> list[tuple[int, int]]:
 def test_a_student_learns_from_the_store_alone(course: SequentialCourse, taught: Labels, tmp_path: Path) -> None:
     course.label(taught, Mine(), ("hidden",), 0)
     objective = Objective([Term(loss="soft"), Term(loss="hint", tap="hidden", weight=0.1)])
-    model = course.create(GRU4Rec(width=8, dropout=0.0), taught.teacher / "members" / "0", 0)
+    model = course.create(GRU4Rec(width=8, dropout=0.0), [taught.teacher / "members" / "0"], 0)
     before = course.validation(model, JUDGING)(model.network)["ndcg@10"]
     lesson = course.taught(model, objective, taught)
     training = Training(epochs=8, batch_rows=16, learning_rate=2e-2)
@@ -158,14 +159,14 @@ def test_places_are_those_of_the_whole_sorted_catalogue(shop: Shop, seen: bool) 
 
 
 def test_several_teachers_are_averaged(course: SequentialCourse) -> None:
-    networks = [course.create(SASRec(width=8, heads=1, layers=1), None, seed).network for seed in (0, 1)]
+    networks = [course.create(SASRec(width=8, heads=1, layers=1), (), seed).network for seed in (0, 1)]
     both = places.by_networks(networks, course.histories)(course.parts.test)
     each = [places.by_networks([n], course.histories)(course.parts.test).log_softmax(-1) for n in networks]
     assert torch.allclose(both, (each[0] + each[1]) / 2, atol=1e-5)
 
 
 def test_costs_are_of_requests_with_so_many_histories(course: SequentialCourse, taught: Labels, tmp_path: Path) -> None:
-    families.save(course.create(GRU4Rec(width=8), None, 0), tmp_path / "small")
+    families.save(course.create(GRU4Rec(width=8), (), 0), tmp_path / "small")
     folders = {TEACHER: [taught.teacher / "members" / "0"], "small": [tmp_path / "small"], "none": []}
     timing = Timing(candidates=(1, 3), threads=(1,), seconds=0.01, min_rounds=2, warmups=1, turn_ms=1, memory=False)
     found = course.costs(folders, timing)
@@ -177,7 +178,7 @@ def test_costs_are_of_requests_with_so_many_histories(course: SequentialCourse, 
 
 
 def test_a_model_is_saved_and_read_back(course: SequentialCourse, tmp_path: Path) -> None:
-    model = course.create(SASRec(width=8, heads=1, layers=1), None, 0)
+    model = course.create(SASRec(width=8, heads=1, layers=1), (), 0)
     families.save(model, tmp_path)
     back: SequenceModel = families.load(tmp_path)
     assert back.item_ids.equals(model.item_ids)
@@ -200,7 +201,7 @@ def test_a_bundle_ranks_as_its_model_does_and_costs_are_taken_of_it(
 
 
 def test_other_forms_are_refused(course: SequentialCourse, tmp_path: Path) -> None:
-    model = course.create(GRU4Rec(width=8), None, 0)
+    model = course.create(GRU4Rec(width=8), (), 0)
     with pytest.raises(ConfigError, match="bundles alone"):
         course.ship(model, tmp_path / "out", About(name="small"), "hf")
 
@@ -209,9 +210,28 @@ def test_other_forms_are_refused(course: SequentialCourse, tmp_path: Path) -> No
 def test_a_table_of_codes_starts_near_the_teachers_items_and_a_twins_does_not(
     course: SequentialCourse, taught: Labels, taught_by_it: bool
 ) -> None:
-    teacher = taught.teacher / "members" / "0"
+    teacher = teachers.folders(taught.teacher)
     wanted = SASRec(width=16, heads=2, layers=1, table=CodedItems(books=8, rows=16))
     made = course.create(wanted, teacher, 0, taught=taught_by_it).network.items.whole().detach()
-    theirs = families.load(teacher).network.items.whole().detach()
+    theirs = families.load(teacher[0]).network.items.whole().detach()
     alike = torch.corrcoef(torch.stack([torch.pdist(made), torch.pdist(theirs)]))[0, 1]
     assert (alike > 0.6) == taught_by_it
+
+
+def test_a_table_of_codes_starts_near_the_items_of_all_members(course: SequentialCourse, tmp_path: Path) -> None:
+    """Two items are as far apart as the mean of the members' log-probabilities says, whichever member says it."""
+    members = [course.create(SASRec(width=8, heads=1, layers=1), (), seed).network for seed in (0, 1)]
+    with torch.no_grad():
+        members[1].items.table.weight.mul_(3)
+    found = _starts.of_teacher(members, course.histories, course.parts)
+    logits = places.by_networks(members, course.histories)(_trained(course))
+    said = torch.pdist((logits - logits.mean(0)).T)
+    assert torch.corrcoef(torch.stack([torch.pdist(found), said]))[0, 1] > 0.999
+    alone = _starts.of_teacher(members[:1], course.histories, course.parts)
+    assert torch.corrcoef(torch.stack([torch.pdist(alone), said]))[0, 1] < 0.9
+
+
+def _trained(course: SequentialCourse) -> Part:
+    shopper = np.flatnonzero(course.parts.trained_U >= 1)
+    nothing = np.zeros(len(shopper), np.int64)
+    return Part(shopper_N=shopper, upto_N=course.parts.trained_U[shopper], target_N=nothing)

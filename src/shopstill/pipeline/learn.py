@@ -18,7 +18,7 @@ from shopstill.train.objective import Objective
 def train_teacher(flow: Run, wanted: Trained, work: Path, seed: int) -> tuple[Any, dict[str, Any]]:
     """A model trained on the truth, or as it is; with its history."""
     course = flow.course
-    model = course.create(wanted.model, None, seed)
+    model = course.create(wanted.model, (), seed)
     if wanted.training is None:
         return model, {}
     objective = Objective(wanted.objective)
@@ -32,8 +32,7 @@ def train_student(
 ) -> tuple[Any, dict[str, Any]]:
     """One student; or its twin, which learns from the truth alone, for as many rows."""
     course, recipe = flow.course, flow.recipe
-    own = teacher.path / teachers.MEMBERS / "0"
-    model = course.create(wanted.model, own if own.exists() else None, recipe.seed, taught=part == "student")
+    model = course.create(wanted.model, teachers.folders(teacher.path), recipe.seed, taught=part == "student")
     objective, training = Objective(wanted.objective), wanted.training
     examples = course.taught(model, objective, flow.labels(teacher, labels))
     if part == "twin":

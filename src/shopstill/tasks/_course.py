@@ -62,12 +62,13 @@ class Course(ABC, Generic[M]):
     # Learning
 
     @abstractmethod
-    def create(self, wanted: Any, teacher: Path | None, seed: int, *, taught: bool = True) -> M:
+    def create(self, wanted: Any, members: Sequence[Path], seed: int, *, taught: bool = True) -> M:
         """A model as configured, with its starting weights.
 
         Args:
             wanted: the configuration.
-            teacher: a model folder of the teacher's, for a configuration that starts from it.
+            members: model folders of the teacher, none where it has no weights here; the first is what a configuration
+                that starts from the teacher copies.
             seed: of the random weights.
             taught: whether it may begin with what the teacher learnt where its configuration does not say so; a twin
                 may not.

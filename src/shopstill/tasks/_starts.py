@@ -5,6 +5,8 @@ Shapes: ``V`` items, ``D`` width.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from scipy.sparse import csr_matrix
@@ -12,7 +14,7 @@ from scipy.sparse.linalg import svds
 from torch import Tensor
 
 from shopstill.data.histories import Histories, Parts
-from shopstill.models.sequence import HistoryFeed, SequenceModel, weighed
+from shopstill.models.sequence import HistoryFeed, SequenceNetwork, weighed
 from shopstill.tasks._places import trained
 
 _STATES, _AT_ONCE = 5000, 512
@@ -28,18 +30,23 @@ _SPARE, _ROUNDS = 8, 3
 
 
 @torch.inference_mode()
-def of_teacher(teacher: SequenceModel, histories: Histories, parts: Parts) -> Tensor:
-    """The teacher's vectors [V, E], as far as its states of training histories tell them apart."""
-    network = teacher.network.eval()
+def of_teacher(networks: Sequence[SequenceNetwork], histories: Histories, parts: Parts) -> Tensor:
+    """The teacher's vectors [V, E], as far as its states of training histories tell them apart.
+
+    Those of several members stand side by side, and so do their states: the mean of the members' log-probabilities
+    tells two items apart as these long vectors do.
+    """
     shopper = np.flatnonzero(parts.trained_U >= 1)
     shopper = shopper[:: max(1, len(shopper) // _STATES)]
-    feed = HistoryFeed.of(network, histories, shopper, parts.trained_U[shopper])
+    found = [(network.items.whole(), _states(network, histories, shopper, parts)) for network in networks]
+    return weighed(torch.cat([items for items, _ in found], 1), torch.cat([states for _, states in found], 1))
+
+
+def _states(network: SequenceNetwork, histories: Histories, shopper: np.ndarray, parts: Parts) -> Tensor:
+    feed = HistoryFeed.of(network.eval(), histories, shopper, parts.trained_U[shopper])
     some = torch.ones(1, dtype=torch.long)
-    states = [
-        network(**feed.inputs(np.arange(at, min(at + _AT_ONCE, len(feed)))), candidate_PC=some).features["hidden"]
-        for at in range(0, len(feed), _AT_ONCE)
-    ]
-    return weighed(network.items.whole(), torch.cat(states))
+    asked = (feed.inputs(np.arange(at, min(at + _AT_ONCE, len(feed)))) for at in range(0, len(feed), _AT_ONCE))
+    return torch.cat([network(**inputs, candidate_PC=some).features["hidden"] for inputs in asked])
 
 
 def of_shoppers(histories: Histories, parts: Parts, width: int) -> Tensor:

@@ -178,11 +178,11 @@ class CategoriseCourse(RowCourse[LabelModel, Products]):
 
     # Learning
 
-    def create(self, wanted: Any, teacher: Path | None, seed: int, *, taught: bool = True) -> LabelModel:
+    def create(self, wanted: Any, members: Sequence[Path], seed: int, *, taught: bool = True) -> LabelModel:
         """A network for these classes and pictures, with its starting weights."""
         form = self._task.pictures
         size = (form.height, form.width) if form else None
-        return networks.create(wanted, self.rows.classes, teacher, seed, size)
+        return networks.create(wanted, self.rows.classes, next(iter(members), None), seed, size)
 
     def feed(self, questions: Products, model: LabelModel, *, training: bool = False) -> LabelFeed:
         """Pictures and texts as a network reads them."""

@@ -104,9 +104,9 @@ class RelevanceCourse(Course[TextModel]):
 
     # Learning
 
-    def create(self, wanted: Any, teacher: Path | None, seed: int, *, taught: bool = True) -> TextModel:
+    def create(self, wanted: Any, members: Sequence[Path], seed: int, *, taught: bool = True) -> TextModel:
         """A model of pairs; where it takes lexical features, with the catalogue's rarity of words."""
-        model = build.create(wanted, teacher, seed)
+        model = build.create(wanted, next(iter(members), None), seed)
         return replace(model, lexical=self.lexical()) if model.network.lexical else model
 
     def direct(self, model: TextModel, objective: Objective) -> TrainingSet:

@@ -154,24 +154,24 @@ class SequentialCourse(Course[SequenceModel]):
 
     # Learning
 
-    def create(self, wanted: Any, teacher: Path | None, seed: int, *, taught: bool = True) -> SequenceModel:
+    def create(self, wanted: Any, members: Sequence[Path], seed: int, *, taught: bool = True) -> SequenceModel:
         """A network with random weights; a table of codes starts near vectors of items.
 
-        These are the teacher's, as far as its states tell them apart; or, for a twin, those of items that the same
-        shoppers took up.
+        These are those of all members of the teacher, as far as its states tell them apart; or, for a twin, those of
+        items that the same shoppers took up.
         """
         told = self._task.attributes
         described = item_attributes(self._shop, self.histories, told) if told else None
         dropout = told.id_dropout if told else 0.0
         network = sequence.create(wanted, self.histories.items, seed, described, dropout)
         if wanted.table.kind == "codes":
-            sequence.start_items(network.items, self._start(wanted.width, teacher if taught else None), seed)
+            sequence.start_items(network.items, self._start(wanted.width, members if taught else ()), seed)
         return SequenceModel(network=network, item_ids=self.histories.item_ids)
 
-    def _start(self, width: int, teacher: Path | None) -> torch.Tensor:
-        if teacher is None:
+    def _start(self, width: int, members: Sequence[Path]) -> torch.Tensor:
+        if not members:
             return _starts.of_shoppers(self.histories, self.parts, width)
-        return _starts.of_teacher(families.load(teacher), self.histories, self.parts)
+        return _starts.of_teacher([families.load(folder).network for folder in members], self.histories, self.parts)
 
     def direct(self, model: SequenceModel, objective: Objective) -> Steps:
         """Every event that may be learnt from, but for first ones, as what came next."""

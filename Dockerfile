@@ -10,6 +10,11 @@ COPY src src
 RUN --mount=type=cache,target=/var/cache/pip \
     pip --python /opt/shopstill/bin/python --cache-dir /var/cache/pip --disable-pip-version-check \
     install --compile --only-binary :all: --constraint constraints.txt .
+# What wheels bring along and no server loads: tests, headers, Arrow's clients of networks. Arrow is imported to see that it bears it.
+RUN cd /opt/shopstill/lib/python*/site-packages \
+    && find . -type d -name tests -prune -exec rm -r {} + \
+    && rm -r pyarrow/include pyarrow/src pyarrow/*_flight* pyarrow/*_s3* \
+    && /opt/shopstill/bin/python -c "import pyarrow.compute, pyarrow.dataset, pyarrow.parquet"
 
 FROM python:${PYTHON}-slim
 COPY --from=build /opt/shopstill /opt/shopstill

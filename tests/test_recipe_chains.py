@@ -31,6 +31,10 @@ Values = Callable[..., dict[str, Any]]
         ),
         ({"a": {"of": "fast", "passes": ["tables"], "objective": [{"loss": "hint"}]}}, r"compress\.a\.objective: hint"),
         (
+            {"a": {"of": "fast", "passes": ["tables", {"kind": "distil", "model": {"kind": "gru4rec"}}]}},
+            r"compress\.a\.passes\.1\.model: relevance trains no 'gru4rec'",
+        ),
+        (
             {"a": {"of": "fast", "passes": ["tables"], "keep": 0.9, "by": "accuracy"}},
             r"compress\.a\.by: the recipe does not judge by 'accuracy'",
         ),

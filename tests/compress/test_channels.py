@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.models.label.conftest import CLASS_N, IMAGES, SIZE, TITLES, inputs, make, rows
+from tests.models.label.conftest import CLASS_N, CLASSES, IMAGES, SIZE, TITLES, inputs, make, rows
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -17,7 +17,7 @@ from shopstill.compress._calibration import Calibration
 from shopstill.compress.channels import Channels
 from shopstill.core.errors import ConfigError
 from shopstill.models import families
-from shopstill.models.label import LabelModel, LabelRows
+from shopstill.models.label import LabelModel, LabelRows, create
 from shopstill.models.vision import counts
 from shopstill.train.batches import Examples
 from shopstill.train.predict import predict
@@ -56,6 +56,7 @@ def calibration(rows: LabelRows, folder: Path) -> Calibration:
         examples=examples,
         objective=(Term(loss="soft"), Term(loss="cross_entropy")),
         judge=judge,
+        create=lambda wanted, assistant: create(wanted, CLASSES, assistant, 0, SIZE),
         texts=lambda: iter(TITLES),
         training=Training(epochs=20, batch_rows=4, learning_rate=5e-3),
         folder=folder,

@@ -23,7 +23,6 @@ from shopstill.testing.passes import CASES
 __all__ = ["make", "rows"]
 
 REFUSED = {
-    "distil": "all",
     "feed_forward": "pictures",
     "hashed": "pictures",
     "heads": "pictures",
@@ -38,13 +37,16 @@ REFUSED = {
 }
 """Passes that these models refuse: those of pictures alone, or all."""
 
+OWN: dict[str, dict[str, Any]] = {"distil": {"model": {"kind": "small_cnn", "channels": [4, 8]}}}
+"""Passes that name a model, which must be one of classes."""
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mobilenet", "both, cross"])
 @pytest.mark.parametrize("name", PASSES.names())
 def test_a_pass_works_or_says_why_not(name: str, kind: str, make: Any, rows: LabelRows, tmp_path: Path) -> None:
     model, before = make(kind), make(kind).network.state_dict()
-    one = build_config(PASSES.get(name), CASES.get(name, [{}])[0])
+    one = build_config(PASSES.get(name), OWN.get(name, CASES.get(name, [{}])[0]))
     if REFUSED.get(name) == "all" or (REFUSED.get(name) == "pictures" and kind == "mobilenet"):
         with pytest.raises(ConfigError, match=";"):
             one.apply(model, calibration(rows, tmp_path / "fit"))

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from shopstill.core.errors import ConfigError
-from shopstill.data.lexical import LexicalIndex
 from shopstill.models.families import Model
-from shopstill.train.batches import Examples, TrainingSet
+from shopstill.train.batches import Examples, Retold, TrainingSet
 from shopstill.train.fit import History, Judge, fit
 from shopstill.train.objective import Objective
 from shopstill.train.predict import predict
@@ -24,6 +23,10 @@ from shopstill.train.training import Training
 from shopstill.types import Batch, Term
 
 M = TypeVar("M", bound=Model)
+
+
+def _none(wanted: Any, assistant: Path) -> Any:
+    raise ConfigError(f"{wanted.kind}: no new model can be made here; give the calibration create")
 
 
 def copied(model: M) -> M:
@@ -41,7 +44,7 @@ class Calibration:
         objective: the terms that recovery brings down, and importance and sensitivity are measured by.
         judge: a model → figures on the validation part of the network it is given; the first is watched.
         texts: every text of the shop's catalogue and training queries.
-        lexical: the catalogue's rarity of words, without products, for a network that takes lexical features.
+        create: a new model as configured, which may start from the one in a folder.
         training: how recovery trains where a pass does not say.
         folder: where checkpoints are kept while something trains.
         seed: every random choice follows from it.
@@ -54,7 +57,7 @@ class Calibration:
     texts: Callable[[], Iterable[str]]
     training: Training
     folder: Path
-    lexical: Callable[[], LexicalIndex | None] = lambda: None
+    create: Callable[[Any, Path], Any] = _none
     seed: int = 0
     notes: dict[str, Any] = field(default_factory=dict)
 
@@ -62,18 +65,21 @@ class Calibration:
         """The same rows with another teacher's logits, and no features of it.
 
         Raises:
-            ConfigError: a row is not one prediction, such as a whole history.
+            ConfigError: the task's training sets cannot be told by another teacher.
         """
 
-        def rows_of(model: Model, rows: int | None) -> Examples:
+        def examples(model: Model, rows: int | None) -> TrainingSet:
             found = self.examples(model, rows)
-            if not isinstance(found, Examples):
-                raise ConfigError(f"distil: needs rows that are predicted one by one, not {type(found).__name__}")
-            return found
-
-        def examples(model: Model, rows: int | None) -> Examples:
-            said = predict(teacher.network, rows_of(teacher, rows).feed, what="asking the assistant").logits
-            return replace(rows_of(model, rows), teacher_N=said, features=None)
+            if isinstance(found, Retold):
+                return found.told_by(teacher.network)
+            theirs = self.examples(teacher, rows)
+            if not (isinstance(found, Examples) and isinstance(theirs, Examples)):
+                raise ConfigError(
+                    f"distil: {type(found).__name__} keeps what its first teacher said; give it told_by, or leave the "
+                    f"pass out"
+                )
+            said = predict(teacher.network, theirs.feed, what="asking the assistant").logits
+            return replace(found, teacher_N=said, features=None)
 
         return replace(self, examples=examples)
 

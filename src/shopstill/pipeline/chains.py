@@ -184,7 +184,7 @@ class _Try:
             objective=self._objective,
             judge=lambda model: course.validation(model, flow.recipe.judging),
             texts=course.texts,
-            lexical=course.lexical,
+            create=lambda wanted, assistant: course.create(wanted, [assistant], flow.recipe.seed),
             training=self.chain.training,
             folder=folder,
             seed=flow.recipe.seed,

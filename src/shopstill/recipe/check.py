@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shopstill.compress._chain import check_chain
+from shopstill.compress.distil import Distil
 from shopstill.core.errors import ConfigError, nearest
 from shopstill.data.simulate import Simulate
 from shopstill.evaluate.results import RANDOM
@@ -41,6 +42,16 @@ def check(recipe: Recipe) -> None:
 def _untaught(recipe: Recipe) -> dict[str, Trained]:
     """The models that no teacher teaches, by their place in the recipe."""
     return members(recipe.teacher) | {f"baselines.{name}": wanted for name, wanted in recipe.baselines.items()}
+
+
+def _again(recipe: Recipe) -> dict[str, AnyModel]:
+    """The models that chains distil once more, by their place in the recipe; all have a teacher with weights."""
+    return {
+        f"compress.{name}.passes.{at}.model": step.model
+        for name, chain in recipe.compress.items()
+        for at, step in enumerate(chain.passes)
+        if isinstance(step, Distil)
+    }
 
 
 def _objectives(recipe: Recipe) -> Iterator[tuple[str, tuple[Term, ...], bool]]:
@@ -87,7 +98,7 @@ def _task_faults(recipe: Recipe) -> Iterator[str]:
     """Models that the task cannot train, and scores made elsewhere for a task that has none."""
     task = recipe.task
     models = {f"{place}.model": member.model for place, member in _untaught(recipe).items()}
-    models |= {f"students.{name}.model": student.model for name, student in recipe.students.items()}
+    models |= {f"students.{name}.model": student.model for name, student in recipe.students.items()} | _again(recipe)
     for place, model in models.items():
         if model.kind not in task.models:
             yield f"{place}: {task.kind} trains no {model.kind!r}; {nearest(model.kind, task.models)}"
@@ -98,8 +109,9 @@ def _task_faults(recipe: Recipe) -> Iterator[str]:
 def _model_faults(recipe: Recipe) -> Iterator[str]:
     untaught = {f"{place}.model": member.model for place, member in _untaught(recipe).items()}
     models = {f"students.{name}.model": student.model for name, student in recipe.students.items()}
-    for place, model in [*untaught.items(), *models.items()]:
-        if "teacher" in starts(model) and (place in untaught or not members(recipe.teacher)):
+    again = _again(recipe)
+    for place, model in [*untaught.items(), *models.items(), *again.items()]:
+        if "teacher" in starts(model) and place not in again and (place in untaught or not members(recipe.teacher)):
             yield f"{place}: start 'teacher', but there is no teacher with weights here; name a pretrained start"
         yield from (f"{place}: start {fault}" for start in starts(model) if start and (fault := missing(start)))
         if isinstance(model, Cross) and model.outputs > 1:

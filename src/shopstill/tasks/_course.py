@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 
 from shopstill.core.errors import ConfigError
-from shopstill.data.lexical import LexicalIndex
 from shopstill.data.shop import Shop
 from shopstill.data.split import SplitConfig
 from shopstill.evaluate.compare import Judging
@@ -148,10 +147,6 @@ class Course(ABC, Generic[M]):
     def texts(self) -> Iterable[str]:
         """Every text that a smaller vocabulary must be able to say."""
         return ()
-
-    def lexical(self) -> LexicalIndex | None:
-        """The rarity of words, for networks that take lexical features."""
-        return None
 
 
 class Task(Protocol):

@@ -96,6 +96,10 @@ def model(stated: Mapping[str, Any], seed: int = 0) -> TextModel:
         for name, value in made.network.named_parameters():
             if "importance" in name or "head" in name:
                 value.add_(0.3 * torch.randn(value.shape, generator=draw))
+    return _ready(made)
+
+
+def _ready(made: TextModel) -> TextModel:
     index = LexicalIndex.build(PRODUCTS) if getattr(made.network, "lexical", 0) else None
     made.network.eval()
     return TextModel(network=made.network, tokenizer=made.tokenizer, lexical=index)
@@ -138,6 +142,7 @@ def calibration(folder: Path, seed: int = 0) -> Calibration:
         examples=examples,
         objective=(Term(loss="score_mse"),),
         judge=judge,
+        create=lambda wanted, assistant: _ready(build.create(wanted, assistant, seed)),
         texts=lambda: iter((*PRODUCTS, *QUERIES)),
         training=Training(epochs=1, batch_rows=12, learning_rate=1e-3),
         folder=folder,

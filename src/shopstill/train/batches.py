@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from shopstill.types import Batch, Signals
 
@@ -47,6 +47,15 @@ class TrainingSet(Protocol):
 
     def batch(self, rows: np.ndarray) -> Batch:
         """Some rows, as the model and the losses want them."""
+        ...
+
+
+@runtime_checkable
+class Retold(Protocol):
+    """A training set that asks another teacher itself, batch by batch, instead of what is stored of the first."""
+
+    def told_by(self, teacher: nn.Module) -> TrainingSet:
+        """The same rows with another teacher's logits, and no features of it."""
         ...
 
 

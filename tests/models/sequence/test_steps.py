@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,32 @@ def test_labels_hold_the_teachers_best_and_its_logits(make: Make, histories: His
         assert set(item[row, :5]) == set((wanted.topk(5).indices + 1).tolist())
         assert not set(item[row, :5]) & set(item[row, 5:])
     assert (labels.row_E >= 0).sum() == sum(min(length - 1, 10) for length in LENGTHS)
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize("student", ["bert4rec", "sasrec"])
+def test_another_teacher_is_asked_of_the_same_places_and_candidates(
+    make: Make, histories: Histories, family: str, student: str
+) -> None:
+    first, second = make(FAMILIES["sasrec"]), make(replace(FAMILIES[family], width=12))
+    labels = label([first], histories, ALL, Labelling(best=5, drawn=7), seed=0, seen=True, hidden=True)
+    steps = Steps(make(FAMILIES[student]), histories, ALL, labels=labels)
+    before, after = everything(steps), everything(steps.told_by(second.train()))
+    assert all(torch.equal(after.inputs[name], value) for name, value in before.inputs.items())
+    assert before.teacher.features, "the training set that was there has not changed"
+    assert not after.teacher.features
+    checked = 0
+    for shopper, item, said in zip(after.group, after.inputs["candidate_PC"], after.teacher.logits, strict=True):
+        seen = histories.history(int(shopper)).astype(np.int64)
+        at = np.flatnonzero(seen == int(item[0]))
+        if len(at) > 1:
+            continue
+        read = torch.from_numpy(seen[max(0, at[0] - 10 + second.masks) : at[0]])[None]
+        logits = second.scores(second.last(read, torch.tensor([read.shape[1]])))[0].detach()
+        wanted = (logits[item - 1] + after.inputs["shift_PC"]).masked_fill(item == 0, ABSENT)
+        assert torch.allclose(said, wanted, atol=1e-4)
+        checked += 1
+    assert checked > 3
 
 
 def test_items_of_the_history_are_not_labelled(make: Make, histories: Histories) -> None:

@@ -6,6 +6,7 @@ labelled places, ``V`` items.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -98,6 +99,7 @@ class Steps:
         self.group_N = np.flatnonzero(upto_U >= 2)
         self._histories, self._upto_N = histories, upto_U[self.group_N]
         self._network, self._labels = network, labels
+        self._teacher: SequenceNetwork | None = None
         self._draws = None if negatives is None else _Draws(negatives, network.sizes.items, histories, upto_U)
         if not network.masks:
             self._feed = HistoryFeed.of(network, histories, self.group_N, self._upto_N - 1, every=True)
@@ -114,6 +116,13 @@ class Steps:
             given = {"candidate_PC": candidate_C, "shift_PC": shift_C, "own_PC": torch.from_numpy(truth_P)[:, None]}
             return Batch(inputs=window.inputs | given, target=torch.zeros(len(truth_P)).long(), group=group)
         return Batch(inputs=window.inputs, target=torch.from_numpy(truth_P - 1), group=group)
+
+    def told_by(self, teacher: SequenceNetwork) -> Steps:
+        """The same places and candidates with what another network says of them, asked as they come; no features."""
+        assert self._labels is not None, "the first teacher says what is compared"
+        made = copy.copy(self)
+        made._labels, made._teacher = replace(self._labels, features={}), teacher.eval()
+        return made
 
     def _window(self, rows: np.ndarray) -> Window:
         config = self._network.config
@@ -142,7 +151,10 @@ class Steps:
         truth_P1 = torch.from_numpy(truth_P)[:, None]
         item_PC = torch.cat([truth_P1, read(labels.item_LC).long()], 1)
         item_PC[:, 1:][item_PC[:, 1:] == truth_P1] = 0
-        logit_PC = torch.cat([read(labels.truth_L)[:, None].float(), read(labels.logit_LC).float()], 1)
+        if self._teacher is None:
+            logit_PC = torch.cat([read(labels.truth_L)[:, None].float(), read(labels.logit_LC).float()], 1)
+        else:
+            logit_PC = self._said(self._teacher, window.event_P[known], item_PC)
         shift_C = _shift(labels.best, item_PC.shape[1] - 1, self._network.sizes.items)
         logits_PC = (logit_PC + shift_C).masked_fill(item_PC == 0, ABSENT)
         kept = replace(window, row_P=window.row_P[known], place_P=window.place_P[known], event_P=window.event_P[known])
@@ -152,6 +164,14 @@ class Steps:
             group=group[torch.from_numpy(known)],
             teacher=Signals(logits=logits_PC, features=features),
         )
+
+    @torch.no_grad()
+    def _said(self, teacher: SequenceNetwork, event_P: np.ndarray, item_PC: Tensor) -> Tensor:
+        """[P, C] what a network says of candidates, each place from as much of its history as the network reads."""
+        shopper_P = np.searchsorted(self._histories.start_U, event_P, side="right") - 1
+        feed = HistoryFeed.of(teacher, self._histories, shopper_P, event_P - self._histories.start_U[shopper_P])
+        logits: Tensor = teacher(**feed.inputs(np.arange(len(feed))), candidate_PC=item_PC).logits
+        return logits
 
 
 def _shift(best: int, labelled: int, items: int) -> Tensor:

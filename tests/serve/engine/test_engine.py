@@ -200,16 +200,48 @@ def test_models_come_take_over_and_go_back(engine: Engine, bundles: Bundles) -> 
     assert found.tau is not None
 
 
-def test_the_models_of_the_last_start_come_back(index: Path, bundles: Bundles) -> None:
+def test_the_models_of_the_last_start_come_back_each_time(index: Path, bundles: Bundles) -> None:
     opened = Engine.open(index, bundles(TOWERS))
     first = opened.models()[0].name
     opened.load("joint", bundles(JOINT))
     opened.activate("joint")
     opened.close()
+    for _ in range(3):
+        again = Engine.open(index, bundles(TOWERS))
+        assert again.facts()["active"] == "joint"
+        again.close()
     again = Engine.open(index, bundles(TOWERS))
-    assert again.facts()["active"] == "joint"
     assert again.roll_back().name == first
     again.close()
+
+
+def test_a_start_that_fails_forgets_no_model(index: Path, bundles: Bundles, tmp_path: Path) -> None:
+    torn = tmp_path / "torn"
+    shutil.copytree(bundles(JOINT), torn)
+    opened = Engine.open(index, bundles(TOWERS))
+    opened.load("new", torn)
+    opened.activate("new")
+    opened.close()
+    weights = torn / "weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-100])
+    with pytest.raises(ArtifactError, match="weights"):
+        Engine.open(index, bundles(TOWERS))
+    weights.write_bytes(whole)
+    again = Engine.open(index, bundles(TOWERS))
+    assert again.facts()["active"] == "new"
+    again.close()
+
+
+def test_a_name_that_is_given_again_answers_with_the_new_model(engine: Engine, bundles: Bundles) -> None:
+    engine.put(MUGS)
+    asked = Search(query="bright red mug", model="green", budget_ms=10_000)
+    found = []
+    for kind in (CROSS, JOINT):
+        engine.load("green", bundles(kind))
+        found.append([hit.found_by["model"].score for hit in engine.search(asked).hits])
+        engine.unload("green")
+    assert found[0] != found[1]
 
 
 def test_a_swap_under_load_fails_no_search(engine: Engine, bundles: Bundles) -> None:

@@ -58,23 +58,25 @@ class Models:
             ArtifactError: the bundle is not whole, or scores other than it does by itself.
         """
         with self._changing:
-            if name in self.live.now.ready:
-                raise DataError(f"model {name!r}: is loaded already; unload it, or choose another name")
-            bundle = load_texts(folder, self.threads)
-            if bundle.manifest.outputs != 1:
-                raise DataError(
-                    f"{folder}: gives {bundle.manifest.outputs} outputs a pair, and a search needs one score"
-                )
-            self.live.add_model(name, bundle)
-            try:
-                _try(self.live.now.ready[name], self.live.now.catalogue, list(self.recorded))
-            except ArtifactError:
-                self.live.drop_model(name)
-                raise
-            self.paces[name] = Pace()
-            self.active = self.active or name
+            self._take(name, folder)
             self._save()
             return self.state(name)
+
+    def _take(self, name: str, folder: Path) -> None:
+        """Load a model, not to be remembered yet."""
+        if name in self.live.now.ready:
+            raise DataError(f"model {name!r}: is loaded already; unload it, or choose another name")
+        bundle = load_texts(folder, self.threads)
+        if bundle.manifest.outputs != 1:
+            raise DataError(f"{folder}: gives {bundle.manifest.outputs} outputs a pair, and a search needs one score")
+        self.live.add_model(name, bundle)
+        try:
+            _try(self.live.now.ready[name], self.live.now.catalogue, list(self.recorded))
+        except ArtifactError:
+            self.live.drop_model(name)
+            raise
+        self.paces[name] = Pace()
+        self.active = self.active or name
 
     def activate(self, name: str) -> ModelState:
         """Let a loaded model answer from now on; requests in flight finish on the one before."""
@@ -137,19 +139,24 @@ class Models:
         return [self.state(name) for name in self.live.now.ready]
 
     def resume(self, folder: Path) -> None:
-        """Take up the models of the last start, and the one that this start names: it answers, if it is new."""
-        stated = self._stated()
-        for name, path in stated["models"].items():
-            if (Path(path) / MANIFEST).exists():
-                self.load(name, Path(path))
-        self.active = stated["active"] if stated["active"] in self.live.now.ready else self.active
-        self.previous = stated["previous"] if stated["previous"] in self.live.now.ready else None
-        digest = read(folder).digest
-        if digest not in {ready.bundle.manifest.digest for ready in self.live.now.ready.values()}:
-            manifest = read(folder)
-            name = manifest.name if manifest.name not in self.live.now.ready else f"{manifest.name}-{digest[:6]}"
-            self.load(name, folder)
-            self.activate(name)
+        """Take up the models of the last start, and the one that this start names: it answers, if it is new.
+
+        What is remembered changes only when all of this has succeeded.
+        """
+        with self._changing:
+            stated, named = self._stated(), read(folder)
+            for name, path in stated["models"].items():
+                if (Path(path) / MANIFEST).exists():
+                    self._take(name, Path(path))
+            ready = self.live.now.ready
+            known = {one.bundle.manifest.digest: name for name, one in ready.items()}
+            self.active = stated["active"] if stated["active"] in ready else known.get(named.digest, self.active)
+            self.previous = stated["previous"] if stated["previous"] in ready else None
+            if named.digest not in known:
+                name = named.name if named.name not in ready else f"{named.name}-{named.digest[:6]}"
+                self._take(name, folder)
+                self.previous, self.active = self.active if self.active in ready else None, name
+            self._save()
 
     def _stated(self) -> dict[str, Any]:
         path = self.live.folder / _STATED

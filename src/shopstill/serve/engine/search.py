@@ -141,7 +141,9 @@ def _ranked(catalogue: Catalogue, served: Served, asked: Search, clock: Clock) -
     """The ranking that an earlier page was of, or else a new one."""
     if asked.sort != "relevance":
         return _by_price(catalogue, asked, clock)
-    what = (asked.query, asked.prefix, asked.legs, asked.rerank, served.name, form.dump_json(asked.filters))
+    # By content, not by name: another model may be loaded under the name of one that is gone.
+    model = served.model.bundle.manifest.digest
+    what = (asked.query, asked.prefix, asked.legs, asked.rerank, model, form.dump_json(asked.filters))
     key = (*what, catalogue.generation.name, catalogue.number)
     found = served.recent.get(key)
     if found is None or not (found.complete or asked.offset):

@@ -22,6 +22,7 @@ from shopstill.serve.index.facets import Wanted
 from shopstill.serve.index.generation import text_of
 from shopstill.serve.index.live import Live, create
 from shopstill.serve.index.place import current
+from shopstill.serve.index.words import Writer
 
 KIND = "static towers, interaction"
 NEW = Product(id="new", title="bright red mug", brand="Zed", price=3.0, category=("Home", "Mugs"))
@@ -76,6 +77,39 @@ def test_what_a_reader_holds_does_not_change(live: Live, goods: list[Product]) -
     assert before.catalogue.row("new") is None
     assert before.catalogue.product(before.catalogue.row(goods[0].id) or 0).id == goods[0].id
     live.close()
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_change_that_the_disk_does_not_take_changes_nothing(
+    index: Path, live: Live, bundles: Bundles, goods: list[Product], monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    """Neither now, nor with the next change, nor after a restart; not even where the index had taken it."""
+    live.change(put=[NEW])
+    seen = everything(live)
+    commit = Writer.commit
+
+    def full(self: Writer) -> None:
+        if late:
+            commit(self)
+        raise ValueError("An IO error occurred: 'No space left on device (os error 28)'")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "commit", full)
+        for _ in range(2):
+            with pytest.raises(ArtifactError, match=r"could not be written .*No space left.*; free space and retry"):
+                live.change(put=[Product(id="lost", title="lost red mug")], delete=[goods[0].id, "new"])
+    assert everything(live) == pytest.approx(seen, abs=1e-5)
+    found = live.change(put=[Product(id="later", title="later red mug")], delete=["nobody", goods[1].id])
+    assert (found.number, found.put, found.deleted) == (2, 1, 1)
+    after = everything(live)
+    words = live.now.catalogue.words
+    assert not len(words.search(words.query("lost", Wanted()), 5).rows)
+    assert len(words.search(words.query("later", Wanted()), 5).rows) == 1
+    live.close()
+    again = Live(index)
+    again.add_model("m", load_bundle(bundles(KIND)))
+    assert everything(again) == pytest.approx(after, abs=1e-5)
+    again.close()
 
 
 def test_a_restart_and_a_rebuild_change_nothing(

@@ -53,17 +53,28 @@ class Journal:
             ArtifactError: the disk took only a part of it, which was taken back.
         """
         payload = json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
-        before = self._handle.tell()
+        before = self.bytes
         try:
             left = memoryview(_HEAD.pack(len(payload), crc32(payload)) + payload)
             while left:
                 left = left[self._handle.write(left) :]
             os.fsync(self._handle.fileno())
         except OSError as cause:
-            self._handle.truncate(before)
+            self.cut(before)
             raise ArtifactError(
                 f"{self.path}: the change could not be written ({cause}); free space and retry"
             ) from None
+
+    @property
+    def bytes(self) -> int:
+        """How long the file is."""
+        return self._handle.tell()
+
+    def cut(self, length: int) -> None:
+        """Take back what was written beyond a length."""
+        self._handle.truncate(length)
+        self._handle.seek(length)
+        os.fsync(self._handle.fileno())
 
     def close(self) -> None:
         """Close the file."""

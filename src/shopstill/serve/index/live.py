@@ -8,8 +8,9 @@ hold is a ``Snapshot`` that never changes; a change, a model or a new generation
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from multiprocessing import get_context
@@ -41,6 +42,8 @@ from shopstill.serve.index.place import (
 from shopstill.serve.index.ready import Ready
 from shopstill.serve.index.words import Words, Writer, copied
 
+_FAULTS = (OSError, ValueError)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
@@ -64,7 +67,7 @@ class Live:
         self.folder = folder
         name = current(folder)
         self._held = hold(folder)
-        self._changing = threading.Lock()
+        self._changing, self._torn = threading.Lock(), False
         try:
             sweep(folder, name)
             found = open_generation(folder / name)
@@ -94,13 +97,29 @@ class Live:
             self.now = replace(self.now, ready={n: one for n, one in self.now.ready.items() if n != name})
 
     def change(self, put: Sequence[Product] = (), delete: Sequence[str] = ()) -> Changed:
-        """Put products (in place of those with their ids) and delete some; on the disk and searchable on return."""
-        with self._changing:
-            number = self.now.catalogue.number + 1
+        """Put products (in place of those with their ids) and delete some; on the disk and searchable on return.
+
+        Raises:
+            ArtifactError: the disk took only a part of it; nothing was changed.
+        """
+        with self._changing, _written(self.folder):
+            if self._torn:
+                self._mend()
+            before = self.now
+            number = before.catalogue.number + 1
             record: Record = {"number": number, "put": [_plain(product) for product in put], "delete": list(delete)}
+            sound = self._journal.bytes
             self._journal.append(record)
-            self.now = _changed(self.now, self._writer, record["number"], put, delete)
-            return Changed(put=len({product.id for product in put} - {*delete}), deleted=len({*delete}), number=number)
+            try:
+                self.now = _changed(before, self._writer, number, put, delete)
+            except BaseException:
+                # What was added to the index before it failed must not be seen with the next change.
+                self._torn = True
+                self._journal.cut(sound)
+                raise
+            kept = {product.id for product in put} - {*delete}
+            gone = sum(before.catalogue.row(one) is not None for one in {*delete})
+            return Changed(put=len(kept), deleted=gone, number=number)
 
     def rebuild(self) -> str:
         """A new generation of all products as they are, put in place in one step; its name.
@@ -122,6 +141,15 @@ class Live:
             self._journal.close()
             self._held.close()
 
+    def _mend(self) -> None:
+        """Make the index of changes again, from the generation and the journal, after a change that failed."""
+        with suppress(*_FAULTS):
+            self._writer.close()
+        old = self.now
+        self._writer, now = _started(old.catalogue.generation)
+        self.now = replace(now, ready={name: _ready(now.catalogue, one.bundle) for name, one in old.ready.items()})
+        self._torn = False
+
     def _replace(self, found: Generation, upto: int) -> None:
         """Take up a new generation, and what was changed while it was made."""
         old = self.now
@@ -139,7 +167,7 @@ class Live:
         point(self.folder, found.name)
         self._writer.close()
         self._journal.close()
-        self._writer, self._journal = writer, journal
+        self._writer, self._journal, self._torn = writer, journal, False
         self.now = replace(catalogue, ready=ready)
         drop(old.catalogue.generation.folder)
 
@@ -238,6 +266,15 @@ def _apart(work: Callable[..., object], *given: object) -> None:
     """Do heavy work in a process of its own, so that searches here go on undisturbed."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         pool.submit(work, *given).result()
+
+
+@contextmanager
+def _written(folder: Path) -> Iterator[None]:
+    """Say of what a full disk ends in that it is one; tantivy tells of it by a ValueError."""
+    try:
+        yield
+    except _FAULTS as cause:
+        raise ArtifactError(f"{folder}: the change could not be written ({cause}); free space and retry") from None
 
 
 def _plain(product: Product) -> dict[str, object]:

@@ -205,7 +205,7 @@ class Writer:
         made = tantivy.Index.exists(str(folder))
         index = tantivy.Index.open(str(folder)) if made else tantivy.Index(_schema(), str(folder))
         self._schema = index.schema
-        self._writer = _prepared(index).writer(heap, 1)
+        self._writer, self._closed = _prepared(index).writer(heap, 1), False
 
     def add(self, row: int, product: Product, codes: Iterable[int]) -> None:
         """Add a product under its row."""
@@ -222,7 +222,9 @@ class Writer:
 
     def close(self) -> None:
         """Finish what merges pieces in the background, and let another writer in; what was not committed is gone."""
-        self._writer.wait_merging_threads()
+        if not self._closed:
+            self._closed = True
+            self._writer.wait_merging_threads()
 
     def __enter__(self) -> Writer:
         return self

@@ -273,6 +273,8 @@ def _written(folder: Path) -> Iterator[None]:
     """Say of what a full disk ends in that it is one; tantivy tells of it by a ValueError."""
     try:
         yield
+    except ArtifactError:
+        raise
     except _FAULTS as cause:
         raise ArtifactError(f"{folder}: the change could not be written ({cause}); free space and retry") from None
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from safetensors import SafetensorError
 
 from shopstill import __version__, cli, pipeline
 from shopstill.core.errors import ConfigError
@@ -110,6 +111,7 @@ def test_a_fault_is_told_in_words_on_the_error_stream(
         (ConfigError("a fault"), 1, "shopstill: a fault\n"),
         (FloatingPointError("the loss is nan"), 1, "shopstill: the loss is nan\n"),
         (OSError(28, "No space left on device", "/runs"), 1, "No space left on device: '/runs'"),
+        (SafetensorError("I/O error: No space left on device (os error 28)"), 1, "No space left on device"),
         (KeyboardInterrupt(), 130, "the same command goes on from here"),
     ],
 )

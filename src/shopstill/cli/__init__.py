@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from safetensors import SafetensorError
+
 from shopstill import __version__
 from shopstill.cli import serving
 from shopstill.core.errors import ShopstillError, require
@@ -77,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read the output has left; what Python still holds back must not be written at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ShopstillError, FloatingPointError, OSError) as fault:
+    except (ShopstillError, FloatingPointError, OSError, SafetensorError) as fault:
         sys.stderr.write(f"shopstill: {fault}\n")
         return 1
     except KeyboardInterrupt:

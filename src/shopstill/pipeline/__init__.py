@@ -127,7 +127,8 @@ def export(recipe: Recipe, name: str, folder: Path, form: Form = "onnx") -> Path
     if name.partition("/")[0] in recipe.compress:
         done = compress(recipe)
         step = named(done.models, name)
-        return ship(done.ground.flow, families.load(step.model), stated(step), done.judged, folder, form)
+        told = stated(step)
+        return ship(done.ground.flow, families.load(step.model), told, done.judged, folder, form, name=name)
     if name != TEACHER and name not in recipe.students:
         known = [TEACHER, *recipe.students, *recipe.compress]
         raise ConfigError(f"model {name!r}: {nearest(name, known)}")

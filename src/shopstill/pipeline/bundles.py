@@ -117,13 +117,20 @@ def stated(made: Made) -> About:
     )
 
 
-def ship(flow: Run, model: Model, told: About, judged: Artifact, folder: Path, form: Form) -> Path:
-    """A model in the form that is asked for; a bundle's manifest and card say how the model was judged."""
+def ship(
+    flow: Run, model: Model, told: About, judged: Artifact, folder: Path, form: Form, *, name: str | None = None
+) -> Path:
+    """A model in the form that is asked for; a bundle's manifest and card say how the model was judged.
+
+    It goes by the ``name`` that it was asked for by: a chain's last step by the chain's.
+    """
+    shown = name or told.name
     if form != "onnx":
-        return flow.course.ship(model, folder, About(name=told.name), form)
+        return flow.course.ship(model, folder, About(name=shown), form)
     latency = load_costs(judged.path).latency
     metrics = _metrics(load_evaluation(judged.path), told.name, latency)
-    return flow.course.ship(model, folder, replace(told, metrics=metrics, machine=latency.machine if latency else {}))
+    machine = latency.machine if latency else {}
+    return flow.course.ship(model, folder, replace(told, name=shown, metrics=metrics, machine=machine))
 
 
 def _metrics(evaluation: Evaluation, name: str, latency: Latency | None) -> dict[str, Any]:

@@ -22,6 +22,9 @@ DEPTH = 1000
 LONGEST = 512
 """Characters of a query."""
 
+LONGEST_TITLE, LONGEST_DESCRIPTION, LONGEST_BRAND = 2_000, 20_000, 200
+"""Characters of a product's texts."""
+
 Limit = Annotated[int, Field(ge=1, le=100)]
 Text = Annotated[str, Field(max_length=LONGEST)]
 Texts = tuple[str, ...]
@@ -45,9 +48,9 @@ class Product:
     """
 
     id: str = Field(min_length=1, max_length=256)
-    title: str = Field(min_length=1, max_length=2_000)
-    description: str | None = Field(default=None, max_length=20_000)
-    brand: str | None = Field(default=None, max_length=200)
+    title: str = Field(min_length=1, max_length=LONGEST_TITLE)
+    description: str | None = Field(default=None, max_length=LONGEST_DESCRIPTION)
+    brand: str | None = Field(default=None, max_length=LONGEST_BRAND)
     category: Texts = Field(default=(), max_length=12)
     price: float | None = Field(default=None, ge=0, le=1e12, allow_inf_nan=False)
     attributes: dict[str, str] = Field(default_factory=dict, max_length=200)
@@ -205,6 +208,7 @@ class Why:
     query: list[Moved]
     title: list[Moved]
     attributes: list[Moved] = field(default_factory=list)
+    spelling: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +234,7 @@ class Comparison:
     sides: tuple[Ranked, Ranked]
     tau: float | None
     shared: float
+    spelling: str | None = None
 
 
 @config

@@ -205,12 +205,13 @@ class _Run:
         if not all(part.settled for part in self.annealed) and history.step < self.plan.total:
             return
         # The first check's weights are kept whatever it found, so that there are some.
-        if watched > history.best or not history.best_step:
+        better = watched > history.best or not history.best_step
+        # Of equals the later ones have learnt longer: where all is right from the first check on, they are surer of it.
+        if better or watched == history.best:
             history.best = watched if math.isfinite(watched) else -math.inf
-            history.best_step, history.stale = history.step, 0
+            history.best_step = history.step
             checkpoint.keep_best(self.folder, model)
-        else:
-            history.stale += 1
+        history.stale = 0 if better else history.stale + 1
 
     def _build_projections(self, model: nn.Module, objective: Objective) -> None:
         batch = self.examples.batch(self.plan.first[:2])

@@ -94,6 +94,17 @@ def test_a_model_is_swapped_and_back(client: TestClient, shop: tuple[Any, dict[s
     assert client.post("/models", json={"name": "bad", "path": "joint/graphs"}, headers=key).status_code == 422
 
 
+@pytest.mark.parametrize("slash", ["/", "%2F"])
+def test_a_model_may_be_named_as_a_step_is(
+    client: TestClient, shop: tuple[Any, dict[str, str]], tmp_path: Path, slash: str
+) -> None:
+    key, name = shop[1], f"small{slash}2-tables"
+    shop[0].state.shopstill.engine.load("small/2-tables", tmp_path / "models" / "joint")
+    assert client.post(f"/models/{name}/activate", headers=key).json()["name"] == "small/2-tables"
+    assert client.post("/models/rollback", headers=key).status_code == 200
+    assert client.delete(f"/models/{name}", headers=key).status_code == 200
+
+
 HOSTILE = ["", " ", "\u202e\u200b", "😀" * 200, "a " * 256, "\x1b[2J\x07", "ﷺ" * 300]
 HOSTILE += ['"((( OR *', "title:mug^9 -red", "\\", "[a TO z]", "a~9", "*", "/a/"]
 

@@ -164,6 +164,29 @@ def test_why_adds_up_to_what_leaving_a_word_out_does(engine: Engine, bundles: Bu
     assert [moved.text for moved in why.attributes] == ["brand: Zed", "colour: red"]
 
 
+def test_what_was_misspelt_is_explained_and_compared_as_it_was_searched(engine: Engine) -> None:
+    engine.put(MUGS)
+    first = engine.search(Search(query="brihgt mugs", budget_ms=10_000)).hits[0]
+    found = engine.why("brihgt mugs", first.product.id)
+    assert found.spelling == "bright mugs"
+    assert [word.text for word in found.query] == ["bright", "mugs"]
+    assert found.score == pytest.approx(first.found_by["model"].score, abs=1e-3)
+    name = engine.models()[0].name
+    side = engine.compare("brihgt mugs", name, name)
+    assert (side.query, side.spelling) == ("brihgt mugs", "bright mugs")
+
+
+def test_products_are_read_as_those_that_models_were_taught_with(engine: Engine) -> None:
+    """However they come: a model that learned from cleaned titles would score others otherwise."""
+    raw = "Bright &quot;PRO&quot; mug <b>No.\u00a07</b>"
+    engine.put([Product(id="raw", title=raw, brand="O&#39;Neal", category=("Home ", "Mugs &amp; cups"))])
+    found = engine.product("raw")
+    assert found.title == 'Bright "PRO" mug No. 7'
+    assert (found.brand, found.category) == ("O'Neal", ("Home", "Mugs & cups"))
+    assert engine.score("pro mug", [raw]) == pytest.approx(engine.score_products("pro mug", ["raw"]), abs=1e-3)
+    assert ids(engine, query="mug", filters=Filters(brand=("O'Neal",))) == ["raw"]
+
+
 def test_similar_products_leave_the_product_itself_out(engine: Engine) -> None:
     engine.put(MUGS)
     found = [hit.product.id for hit in engine.similar("mug7", 5)]

@@ -30,7 +30,9 @@ def summary(findings: Findings) -> Html:
     """Headline, cards and claims."""
     evaluation = findings.evaluation
     words = findings.words
-    basis = f"Judged on {evaluation.units:,} {words.units} with {evaluation.rows:,} {words.rows}."
+    # Where each unit has one row, to count both would say that there are as many classes as products.
+    rows = f" with {evaluation.rows:,} {words.rows}" if evaluation.rows != evaluation.units else ""
+    basis = f"Judged on {evaluation.units:,} {words.units}{rows}."
     first = findings.told[:1]
     return tag(
         "section",

@@ -17,6 +17,7 @@ from shopstill.export.browser import catalogue, site, words
 from shopstill.export.browser.lexical import spelled
 from shopstill.export.browser.npm import files
 from shopstill.export.browser.student import DEPTH, REORDERED, Student
+from shopstill.serve.cleaning import cleaned
 from shopstill.serve.forms import Product
 
 __all__ = ["DEPTH", "REORDERED", "spelled", "write_browser"]
@@ -40,7 +41,7 @@ def write_browser(bundle: Path, products: Iterable[Product], folder: Path) -> Pa
     """
     check_place(Path(folder))
     student = Student(Path(bundle))
-    rows = list(products)
+    rows = [cleaned(product) for product in products]
     if not rows:
         raise DataError("products: there are none; give at least one for the browser to find")
     fields = words.postings(rows)

@@ -9,6 +9,7 @@ import numpy as np
 from shopstill.serve.engine.agreement import shared, tau
 from shopstill.serve.engine.ranking import RERANKED
 from shopstill.serve.engine.search import Clock, pool_of
+from shopstill.serve.engine.spelling import corrected
 from shopstill.serve.forms import Comparison, Hit, Place, Ranked, Search
 from shopstill.serve.index.catalogue import Catalogue
 from shopstill.serve.index.ready import Ready
@@ -17,10 +18,12 @@ Side = tuple[str, Ready]
 
 
 def compare(catalogue: Catalogue, query: str, sides: tuple[Side, Side], limit: int) -> Comparison:
-    """What the first model's legs find, in the order of both."""
-    pool, _, _ = pool_of(catalogue, sides[0][1], Search(query=query), Clock())
+    """What the first model's legs find, in the order of both; spelt as a search spells it."""
+    better = corrected(catalogue, query)
+    asked = better or query
+    pool, _, _ = pool_of(catalogue, sides[0][1], Search(query=asked), Clock())
     rows = pool.rows[:RERANKED]
-    one, other = (_scored(model, query, rows) for _, model in sides)
+    one, other = (_scored(model, asked, rows) for _, model in sides)
     ranked = [
         Ranked(model=name, hits=_hits(catalogue, rows, scores, pool.scores, limit), took_ms=ms)
         for (name, _), (scores, ms) in zip(sides, (one, other), strict=True)
@@ -30,6 +33,7 @@ def compare(catalogue: Catalogue, query: str, sides: tuple[Side, Side], limit: i
         sides=(ranked[0], ranked[1]),
         tau=tau(one[0], other[0]) if len(rows) else None,
         shared=shared(one[0], other[0]),
+        spelling=better,
     )
 
 

@@ -16,6 +16,7 @@ from shopstill.data.images import ImageLimits
 from shopstill.data.text import normalise
 from shopstill.serve.bundle.manifest import read
 from shopstill.serve.categories import Categorise, Categorised
+from shopstill.serve.cleaning import cleaned
 from shopstill.serve.engine.categorise import Categorisers
 from shopstill.serve.engine.compare import compare
 from shopstill.serve.engine.errors import UnknownModel, UnknownProduct
@@ -25,6 +26,7 @@ from shopstill.serve.engine.recent import Recent
 from shopstill.serve.engine.recommend import Recommenders
 from shopstill.serve.engine.search import Ranking, Served, search
 from shopstill.serve.engine.shadow import NOTHING, Shadow, Shadowing
+from shopstill.serve.engine.spelling import corrected
 from shopstill.serve.engine.suggest import suggestions
 from shopstill.serve.engine.why import why
 from shopstill.serve.forms import (
@@ -172,10 +174,11 @@ class Engine:
         return products.pooled(np.arange(len(clean))).astype(np.float32)
 
     def why(self, query: str, product_id: str, model: str | None = None) -> Why:
-        """What moved the score of a product for a query."""
+        """What moved the score of a product for a query, in the spelling that a search takes it in."""
         now, name = self._live.now, model or self._models.active
         product = now.catalogue.product(_row(now.catalogue, product_id))
-        return why(name, self._model(now, name).bundle, normalise(query), product)
+        typed = normalise(query)
+        return why(name, self._model(now, name).bundle, typed, product, corrected(now.catalogue, typed))
 
     def compare(self, query: str, one: str, other: str, limit: int = 10) -> Comparison:
         """The same candidates, as the first model finds them, in the order of two models."""
@@ -193,7 +196,7 @@ class Engine:
 
     def change(self, put: Sequence[Product], delete: Sequence[str]) -> Changed:
         """Both in one step. Where much was changed, a new generation is begun, and the journal with it."""
-        done, catalogue = self._live.change(put=put, delete=delete), self._live.now.catalogue
+        done, catalogue = self._live.change(put=[*map(cleaned, put)], delete=delete), self._live.now.catalogue
         if catalogue.pending >= max(REBUILT_AT, len(catalogue) // REBUILT_SHARE):
             self._rebuild_soon()
         return done
@@ -274,7 +277,7 @@ def create(index: Path, bundle: Path, products: Iterable[Product], total: int, *
         ArtifactError: there is an index already, a process serves it, or there is no bundle.
         DataError: two products have the same id.
     """
-    live.create(index, products, [bundle], total, anew=anew)
+    live.create(index, map(cleaned, products), [bundle], total, anew=anew)
 
 
 def _shadow(index: Live, models: Models, wanted: Shadowing) -> Shadow:

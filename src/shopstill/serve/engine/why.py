@@ -12,11 +12,13 @@ from shopstill.serve.index.generation import text_of
 _WORDS = 48
 
 
-def why(name: str, bundle: Bundle, query: str, product: Product) -> Why:
+def why(name: str, bundle: Bundle, query: str, product: Product, spelling: str | None = None) -> Why:
     """What moved a model's score of a product: ``effect`` is by how much the score falls without the word.
 
-    An attribute's effect is that of all words of its value that stand in what the model reads.
+    An attribute's effect is that of all words of its value that stand in what the model reads. Where a search takes the
+    query in a better ``spelling``, so does this.
     """
+    query = spelling or query
     text = text_of(product, bundle)
     asked, read = words(query)[:_WORDS], words(text)[:_WORDS]
     named = _attributes(product, read)
@@ -30,6 +32,7 @@ def why(name: str, bundle: Bundle, query: str, product: Product) -> Why:
     return Why(
         model=name,
         score=score,
+        spelling=spelling,
         query=[_moved(word, fall) for word, fall in zip(asked, of_query, strict=True)],
         title=[_moved(word, fall) for word, fall in zip(read, of_title, strict=True)],
         attributes=[

@@ -70,7 +70,7 @@ async def post_rollback(request: Request) -> Response:
 
 
 @routes.post(
-    "/models/{name}/activate",
+    "/models/{name:anything}/activate",
     summary="Answer with a model",
     **said(ModelState, path=_NAME, key=True, also={**_UNKNOWN, **_CONFLICT}),
 )
@@ -83,7 +83,7 @@ async def post_activate(request: Request) -> Response:
 
 
 @routes.delete(
-    "/models/{name}",
+    "/models/{name:anything}",
     summary="Let go of a model",
     **said(Models, path=_NAME, key=True, also={**_UNKNOWN, **_CONFLICT}),
 )

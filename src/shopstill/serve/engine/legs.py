@@ -69,13 +69,21 @@ class Pool:
 def by_words(
     words: Words, text: str, wanted: Wanted, most: int, *, prefix: bool = False, sort: Sort = "relevance"
 ) -> tuple[Matched, bool]:
-    """What has every word of a text; or, where that is little, what has any; and which of the two it is."""
+    """What has every word of a text; or, where that is little, what has any; and which of the two it is.
+
+    Which of the two is decided without filters, so that a filter only ever takes away.
+    """
     found = words.search(words.query(text, wanted, prefix=prefix), most, sort)
-    if found.total >= FEW or len(tokens_of(text)) < 2:
+    if found.total >= FEW or len(tokens_of(text)) < 2 or (wanted and _enough(words, text, prefix)):
         return found, True
     wider = words.query(text, wanted, prefix=prefix, every=False)
     # How many have any of the words is shown where all of them are in one order, and else of no use.
     return words.search(wider, most, sort, count=sort != "relevance"), False
+
+
+def _enough(words: Words, text: str, prefix: bool) -> bool:
+    """Whether enough products have every word of a text, whatever the filters."""
+    return words.search(words.query(text, Wanted(), prefix=prefix), FEW, count=False).total >= FEW
 
 
 def dense(catalogue: Catalogue, model: Ready, query: str, wanted: Wanted) -> tuple[np.ndarray, np.ndarray]:

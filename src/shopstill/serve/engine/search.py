@@ -210,8 +210,10 @@ def _beside(pool: Pool) -> np.ndarray:
 
 
 def _counted(catalogue: Catalogue, asked: Search, ranking: Ranking) -> list[Facet]:
-    by_words = ranking.every and ("lexical" in asked.legs or asked.sort != "relevance")
-    matching = partial(catalogue.words.query, asked.query, prefix=asked.prefix) if by_words else None
+    # Sorted by price, all that has any of the words counts; by relevance, only the best of it, which are listed.
+    by_words = asked.sort != "relevance" or (ranking.every and "lexical" in asked.legs)
+    query = partial(catalogue.words.query, asked.query, prefix=asked.prefix, every=ranking.every)
+    matching = query if by_words else None
     rows = ranking.rows if matching is None or len(ranking.rows) == ranking.total else None
     found = Found(rows=rows, matching=matching, beside=_beside(ranking.pool))
     return Counting(catalogue, found, asked.filters).facets(asked.facets)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.serve.conftest import Bundles
 
+from shopstill.serve.engine import legs
 from shopstill.serve.engine.engine import Engine, create
 from shopstill.serve.forms import Filters, Product, Search, Sort
 
@@ -47,3 +49,22 @@ def test_what_has_any_of_the_words_is_counted_whole_where_it_is_sorted_by_price(
         assert counts == {"Zed": 219, "Tiny": 31}
         for brand, count in counts.items():
             assert shelf.search(replace(asked, filters=Filters(brand=(brand,)))).total == count
+
+
+def test_a_filter_leaves_of_the_nearest_what_fits(shelf: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(legs, "DENSE", 15)
+    asked = Search(query="glass mug 7", legs=("dense",), facets=("brand",))
+    nearest = [hit.product for hit in shelf.search(asked).hits]
+    found = shelf.search(replace(asked, filters=Filters(brand=("Tiny",)))).hits
+    assert {hit.product.id for hit in found} == {product.id for product in nearest if product.brand == "Tiny"}
+
+
+@pytest.mark.parametrize("also", [("lexical",), ()])
+def test_where_nothing_that_is_found_fits_the_nearest_that_fits_is_shown(shelf: Engine, also: tuple[Any, ...]) -> None:
+    shelf.put([Product(id="far", title="garden hose", brand="Far")])
+    far = Search(query="steel mug", filters=Filters(brand=("Far",)), facets=("brand",), legs=(*also, "dense"))
+    answer = shelf.search(far)
+    assert [hit.product.id for hit in answer.hits] == ["far"]
+    assert answer.total == 1
+    assert next(value.count for value in answer.facets[0].values if value.selected) == 1
+    shelf.delete(["far"])

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from shopstill.serve.engine.agreement import shared, tau
+from shopstill.serve.engine.clock import Clock
+from shopstill.serve.engine.gather import gathered
 from shopstill.serve.engine.ranking import RERANKED
-from shopstill.serve.engine.search import Clock, pool_of
 from shopstill.serve.engine.spelling import corrected
 from shopstill.serve.forms import Comparison, Hit, Place, Ranked, Search
 from shopstill.serve.index.catalogue import Catalogue
@@ -21,7 +22,7 @@ def compare(catalogue: Catalogue, query: str, sides: tuple[Side, Side], limit: i
     """What the first model's legs find, in the order of both; spelt as a search spells it."""
     better = corrected(catalogue, query)
     asked = better or query
-    pool, _, _ = pool_of(catalogue, sides[0][1], Search(query=asked), Clock())
+    pool = gathered(catalogue, sides[0][1], Search(query=asked), Clock()).pool
     rows = pool.rows[:RERANKED]
     one, other = (_scored(model, asked, rows) for _, model in sides)
     ranked = [

@@ -41,13 +41,13 @@ class Found:
 
     Attributes:
         rows: of all products that were found under the filters chosen; None where they are too many to be listed.
-        matching: what matches by its words, under some filters; None where nothing but the rows counts.
-        beside: rows of products that were found otherwise than by their words.
+        matching: what matches by its words, under some filters; None where nothing but what is listed counts.
+        listed: rows of products that were found otherwise, whatever the filters.
     """
 
     rows: np.ndarray | None
     matching: Callable[[Wanted], Query] | None
-    beside: np.ndarray
+    listed: np.ndarray
 
 
 class Counting:
@@ -133,14 +133,15 @@ class Counting:
         return tally
 
     def _counted(self, filters: Filters) -> Tally:
-        rows, matching = self._found.rows, self._found.matching
-        # What was found under all filters is all that is found under these; else they are asked for anew.
-        if rows is not None and (matching is None or filters == self._filters):
-            return self._tallied({}, np.zeros(len(_STEPS), np.int64), rows)
-        assert matching is not None
-        query = matching(Wanted.of(filters, self._catalogue.values))
-        counts, prices = self._catalogue.words.counts(query, _CODES, _STEPS.tolist())
-        return self._tallied(counts, np.array(prices), self._found.beside)
+        nothing, matching = np.zeros(len(_STEPS), np.int64), self._found.matching
+        if self._found.rows is not None and filters == self._filters:
+            return self._tallied({}, nothing, self._found.rows)
+        wanted = Wanted.of(filters, self._catalogue.values)
+        listed = self._found.listed[self._catalogue.fit(self._found.listed, wanted)]
+        if matching is None:
+            return self._tallied({}, nothing, listed)
+        counts, prices = self._catalogue.words.counts(matching(wanted), _CODES, _STEPS.tolist())
+        return self._tallied(counts, np.array(prices), listed)
 
     def _tallied(self, counts: dict[int, int], prices: np.ndarray, rows: np.ndarray) -> Tally:
         """Counts, and some products more."""

@@ -19,6 +19,9 @@ from shopstill.serve.index.words import Matched, Words, tokens_of
 Compare = Callable[[np.ndarray], np.ndarray]
 """Rows of products → their cosines with a query."""
 
+Brought = tuple[np.ndarray, np.ndarray]
+"""Rows of products, best first, and their scores."""
+
 LEXICAL, DENSE = 200, 100
 """Products that each leg brings."""
 
@@ -37,7 +40,7 @@ COMPARED = 5_000
 _WIDER = 10
 
 
-def places(orders: Mapping[str, tuple[np.ndarray, np.ndarray]], shown: Sequence[int]) -> list[dict[str, Place]]:
+def places(orders: Mapping[str, Brought], shown: Sequence[int]) -> list[dict[str, Place]]:
     """Where several orders have some products.
 
     Args:
@@ -62,7 +65,7 @@ class Pool:
 
     rows: np.ndarray
     scores: np.ndarray
-    legs: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    legs: Mapping[str, Brought]
     final: bool = False
 
 
@@ -71,14 +74,15 @@ def by_words(
 ) -> tuple[Matched, bool]:
     """What has every word of a text; or, where that is little, what has any; and which of the two it is.
 
-    Which of the two is decided without filters, so that a filter only ever takes away.
+    Which of the two is decided without filters, so that a filter only ever takes away. Of what has any of the words
+    only the best counts, unless it is sorted by price: it is the best of all products, still to be narrowed.
     """
     found = words.search(words.query(text, wanted, prefix=prefix), most, sort)
     if found.total >= FEW or len(tokens_of(text)) < 2 or (wanted and _enough(words, text, prefix)):
         return found, True
-    wider = words.query(text, wanted, prefix=prefix, every=False)
-    # How many have any of the words is shown where all of them are in one order, and else of no use.
-    return words.search(wider, most, sort, count=sort != "relevance"), False
+    if sort == "relevance":
+        return words.search(words.query(text, Wanted(), prefix=prefix, every=False), most, count=False), False
+    return words.search(words.query(text, wanted, prefix=prefix, every=False), most, sort), False
 
 
 def _enough(words: Words, text: str, prefix: bool) -> bool:
@@ -86,11 +90,23 @@ def _enough(words: Words, text: str, prefix: bool) -> bool:
     return words.search(words.query(text, Wanted(), prefix=prefix), FEW, count=False).total >= FEW
 
 
-def dense(catalogue: Catalogue, model: Ready, query: str, wanted: Wanted) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and cosines of the products nearest to a query among those that fit."""
-    query_D = model.vector(query)
+def dense(catalogue: Catalogue, model: Ready, query: str) -> Brought:
+    """Rows and cosines of the products nearest to a query."""
+    return model.nearest(model.vector(query), DENSE, catalogue.alive_P)
+
+
+def narrowed(catalogue: Catalogue, leg: Brought, wanted: Wanted) -> Brought:
+    """What a leg brought, but for what does not fit."""
     if not wanted:
-        return model.nearest(query_D, DENSE, catalogue.alive_P)
+        return leg
+    rows, scores = leg
+    fits = catalogue.fit(rows, wanted)
+    return rows[fits], scores[fits]
+
+
+def nearest_that_fit(catalogue: Catalogue, model: Ready, query: str, wanted: Wanted) -> Brought:
+    """Rows and cosines of the products nearest to a query among those that fit, however far off they are."""
+    query_D = model.vector(query)
     assert model.near is not None
     if model.near.exact:
         every = np.flatnonzero(catalogue.alive_P)
@@ -98,12 +114,11 @@ def dense(catalogue: Catalogue, model: Ready, query: str, wanted: Wanted) -> tup
     fitting: Matched = catalogue.words.search(catalogue.words.query("", wanted), COMPARED)
     if fitting.total <= COMPARED:
         return model.compare(query_D, np.sort(fitting.rows), DENSE)
-    rows, scores = model.nearest(query_D, DENSE * _WIDER, catalogue.alive_P)
-    fits = np.flatnonzero(catalogue.fit(rows, wanted))[:DENSE]
-    return rows[fits], scores[fits]
+    rows, scores = narrowed(catalogue, model.nearest(query_D, DENSE * _WIDER, catalogue.alive_P), wanted)
+    return rows[:DENSE], scores[:DENSE]
 
 
-def fuse(legs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Pool:
+def fuse(legs: Mapping[str, Brought]) -> Pool:
     """Legs put together by reciprocal ranks: ``Σ weight / (60 + rank)``; ties in the order of the legs.
 
     Source: Cormack, Clarke, Büttcher, "Reciprocal rank fusion outperforms Condorcet" (SIGIR 2009).
@@ -124,7 +139,7 @@ def fuse(legs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Pool:
     return Pool(rows=rows[order], scores=scores[order], legs=legs)
 
 
-def blend(legs: Mapping[str, tuple[np.ndarray, np.ndarray]], weight: float, compare: Compare) -> Pool:
+def blend(legs: Mapping[str, Brought], weight: float, compare: Compare) -> Pool:
     """Legs put together by scores: ``share of the best score by words + weight · cosine``; ties in the order of words.
 
     Args:

@@ -1,19 +1,18 @@
-"""A search: both legs, fused, put in order by the model within a budget of time, counted, and shown."""
+"""A search: what was found put in order by the model within a budget of time, counted, and shown."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from pydantic import TypeAdapter
 
 from shopstill.data.text import fold, normalise
+from shopstill.serve.engine.clock import Clock
 from shopstill.serve.engine.counting import Counting, Found
-from shopstill.serve.engine.legs import LEXICAL, WEIGHTS, Pool, blend, by_words, dense, fuse, places, reciprocal
+from shopstill.serve.engine.gather import gathered, matched
+from shopstill.serve.engine.legs import Pool, places, reciprocal
 from shopstill.serve.engine.marks import marks
 from shopstill.serve.engine.ranking import RERANKED, WEIGHT, Pace, scored
 from shopstill.serve.engine.recent import Recent
@@ -22,31 +21,11 @@ from shopstill.serve.forms import DEPTH, LONGEST, Answer, Facet, Filters, Hit, S
 from shopstill.serve.index.catalogue import Catalogue
 from shopstill.serve.index.facets import Wanted
 from shopstill.serve.index.ready import Ready
-from shopstill.serve.index.words import Matched, tokens_of
+from shopstill.serve.index.words import tokens_of
 
 form = TypeAdapter(Filters)
 
 _NOTHING = (np.zeros(0, np.int64), np.zeros(0, np.float32))
-
-
-@dataclass
-class Clock:
-    """Time since a search began, and what each stage took, in ms."""
-
-    start: float = field(default_factory=time.perf_counter)
-    stages: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Count what is done within as a stage."""
-        start = time.perf_counter()
-        yield
-        self.stages[name] = self.stages.get(name, 0.0) + 1e3 * (time.perf_counter() - start)
-
-    @property
-    def ms(self) -> float:
-        """So far."""
-        return 1e3 * (time.perf_counter() - self.start)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +38,9 @@ class Ranking:
         scores: of the same rows.
         judged: rows that the model scored, best first, and its scores.
         total: products that match.
-        complete: whether the budget was enough.
         every: whether what matches has every word; else it has any.
+        listed: rows found otherwise than by having every word, whatever the filters; none where sorted by price.
+        complete: whether the budget was enough.
     """
 
     pool: Pool
@@ -68,8 +48,9 @@ class Ranking:
     scores: np.ndarray
     judged: tuple[np.ndarray, np.ndarray]
     total: int
+    every: bool
+    listed: np.ndarray
     complete: bool = True
-    every: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,27 +97,6 @@ def search(catalogue: Catalogue, served: Served, asked: Search) -> Answer:
     )
 
 
-def pool_of(catalogue: Catalogue, model: Ready, asked: Search, clock: Clock) -> tuple[Pool, Matched, bool]:
-    """What both legs find, fused; what the lexical one matched in all; and whether that has every word."""
-    wanted, legs = Wanted.of(asked.filters, catalogue.values), {}
-    matched, every = _matched(catalogue, asked, wanted, clock)
-    if "lexical" in asked.legs:
-        legs["lexical"] = (matched.rows[:LEXICAL], matched.scores[:LEXICAL])
-    if "dense" in asked.legs and asked.query and model.near is not None:
-        with clock.stage("dense"):
-            legs["dense"] = dense(catalogue, model, asked.query, wanted)
-    with clock.stage("fuse"):
-        return _fused(model, asked.query, legs), matched, every
-
-
-def _fused(model: Ready, query: str, legs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Pool:
-    """What the legs found, put together as the model was shipped for."""
-    weight = model.bundle.manifest.fusion
-    if weight is None or len(legs) < len(WEIGHTS):
-        return fuse(legs)
-    return blend(legs, weight, lambda rows: model.vectors(rows) @ model.vector(query))
-
-
 def _ranked(catalogue: Catalogue, served: Served, asked: Search, clock: Clock) -> Ranking:
     """The ranking that an earlier page was of, or else a new one."""
     if asked.sort != "relevance":
@@ -157,20 +117,19 @@ def _ranked(catalogue: Catalogue, served: Served, asked: Search, clock: Clock) -
 def _deepened(catalogue: Catalogue, asked: Search, found: Ranking, clock: Clock) -> Ranking:
     """A ranking with what matches further down, in the order of words."""
     wanted = Wanted.of(asked.filters, catalogue.values)
-    matched = _matched(catalogue, replace(asked, offset=DEPTH - asked.limit), wanted, clock)[0].rows
-    more = matched[~np.isin(matched, found.rows)] if "lexical" in asked.legs else matched[:0]
+    further = matched(catalogue, replace(asked, offset=DEPTH - asked.limit), wanted, clock)[0].rows
+    more = further[~np.isin(further, found.rows)] if "lexical" in asked.legs else further[:0]
     rows, scores = np.concatenate([found.rows, more]), np.concatenate([found.scores, np.zeros(len(more))])
     return replace(found, rows=rows, scores=scores)
 
 
 def _ranking(catalogue: Catalogue, model: Ready, pace: Pace, asked: Search, clock: Clock) -> Ranking:
-    pool, matched, every = pool_of(catalogue, model, asked, clock)
-    lexical = len(pool.legs["lexical"][0]) if "lexical" in pool.legs else 0
-    # Of what has any of the words only the best count: the rest has next to nothing of what was asked.
-    total = len(pool.rows) + (matched.total - lexical if lexical and every else 0)
+    found = gathered(catalogue, model, asked, clock)
+    pool = found.pool
+    known = partial(Ranking, pool=pool, total=found.total, every=found.every, listed=found.listed)
     rows, scores = pool.rows.copy(), pool.scores.copy()
     if pool.final or not (asked.rerank and asked.query and len(pool.rows)):
-        return Ranking(pool=pool, rows=rows, scores=scores, judged=_NOTHING, total=total, every=every)
+        return known(rows=rows, scores=scores, judged=_NOTHING)
     with clock.stage("rerank"):
         best = pool.rows[:RERANKED]
         judged_N = scored(model, pace, asked.query, best, clock.start + asked.budget_ms / 1e3)
@@ -178,35 +137,21 @@ def _ranking(catalogue: Catalogue, model: Ready, pace: Pace, asked: Search, cloc
         scores[order] += WEIGHT * reciprocal(count)
         front = np.argsort(-scores[:count], kind="stable")
         rows[:count], scores[:count] = rows[front], scores[front]
-    return Ranking(
-        pool=pool,
-        rows=rows,
-        scores=scores,
-        judged=(best[order], judged_N[order]),
-        total=total,
-        every=every,
-        complete=count == len(best),
-    )
-
-
-def _matched(catalogue: Catalogue, asked: Search, wanted: Wanted, clock: Clock) -> tuple[Matched, bool]:
-    """What has every word; or, where that is little, what has any; and which of the two it is."""
-    depth = min(DEPTH, max(LEXICAL, asked.offset + asked.limit))
-    with clock.stage("lexical"):
-        return by_words(catalogue.words, asked.query, wanted, depth, prefix=asked.prefix, sort=asked.sort)
+    return known(rows=rows, scores=scores, judged=(best[order], judged_N[order]), complete=count == len(best))
 
 
 def _by_price(catalogue: Catalogue, asked: Search, clock: Clock) -> Ranking:
-    found, every = _matched(catalogue, asked, Wanted.of(asked.filters, catalogue.values), clock)
+    found, every = matched(catalogue, asked, Wanted.of(asked.filters, catalogue.values), clock)
     pool = Pool(rows=found.rows, scores=found.scores, legs={})
-    return Ranking(pool=pool, rows=found.rows, scores=found.scores, judged=_NOTHING, total=found.total, every=every)
-
-
-def _beside(pool: Pool) -> np.ndarray:
-    """What was found by vectors alone, beside words."""
-    if "lexical" not in pool.legs or "dense" not in pool.legs:
-        return pool.rows[:0]
-    return np.setdiff1d(pool.legs["dense"][0], pool.legs["lexical"][0])
+    return Ranking(
+        pool=pool,
+        rows=found.rows,
+        scores=found.scores,
+        judged=_NOTHING,
+        total=found.total,
+        every=every,
+        listed=_NOTHING[0],
+    )
 
 
 def _counted(catalogue: Catalogue, asked: Search, ranking: Ranking) -> list[Facet]:
@@ -215,7 +160,7 @@ def _counted(catalogue: Catalogue, asked: Search, ranking: Ranking) -> list[Face
     query = partial(catalogue.words.query, asked.query, prefix=asked.prefix, every=ranking.every)
     matching = query if by_words else None
     rows = ranking.rows if matching is None or len(ranking.rows) == ranking.total else None
-    found = Found(rows=rows, matching=matching, beside=_beside(ranking.pool))
+    found = Found(rows=rows, matching=matching, listed=ranking.listed)
     return Counting(catalogue, found, asked.filters).facets(asked.facets)
 
 

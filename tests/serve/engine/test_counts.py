@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.serve.conftest import Bundles
 
-from shopstill.serve.engine import legs
+from shopstill.serve.engine import gather, legs
 from shopstill.serve.engine.engine import Engine, create
 from shopstill.serve.forms import Filters, Product, Search, Sort
 
@@ -49,6 +49,52 @@ def test_what_has_any_of_the_words_is_counted_whole_where_it_is_sorted_by_price(
         assert counts == {"Zed": 219, "Tiny": 31}
         for brand, count in counts.items():
             assert shelf.search(replace(asked, filters=Filters(brand=(brand,)))).total == count
+
+
+QUERIES = ["", "black", "steel mug", "black steel", "zorg black steel mug", "黑色", "黑色 不锈钢", "bla", "…"]
+FIELDS = ("brand", "category", "Colour", "材质")
+
+
+def of_facets(catalogue: Engine, asked: Search) -> Iterator[tuple[int, Filters]]:
+    """Each value of each facet: its count, and the filters that choosing it in place of its field's others makes."""
+    for facet in catalogue.search(replace(asked, limit=1)).facets:
+        for value in facet.values:
+            own, name = asked.filters, facet.field
+            if name in ("brand", "category"):
+                yield value.count, replace(own, **{name: (value.value,)})  # type: ignore[arg-type]
+            else:
+                yield value.count, replace(own, attributes={**own.attributes, name: (value.value,)})
+
+
+def paged(catalogue: Engine, asked: Search) -> list[str]:
+    """The ids that paging to the end gives."""
+    answers = [catalogue.search(replace(asked, facets=(), limit=100, offset=at)) for at in range(0, 500, 100)]
+    return [hit.product.id for answer in answers for hit in answer.hits]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"legs": ("lexical",)}, {"legs": ("dense",)}, {"sort": "price_asc"}, {"prefix": True, "rerank": False}],
+    ids=str,
+)
+def test_each_count_is_what_choosing_the_value_finds(
+    engine: Engine, goods: list[Product], monkeypatch: pytest.MonkeyPatch, query: str, how: dict[str, Any]
+) -> None:
+    # Legs that bring little of so small a shop, as they do of a large one.
+    monkeypatch.setattr(gather, "LEXICAL", 20)
+    monkeypatch.setattr(legs, "DENSE", 15)
+    engine.put([replace(product, price=7.0) for product in goods[::9]])
+    asked = Search(query=query, facets=FIELDS, budget_ms=10_000, **how)
+    assert len(paged(engine, asked)) == len({*paged(engine, asked)}) == engine.search(asked).total
+    chosen = list(of_facets(engine, asked))
+    for count, filters in chosen:
+        assert engine.search(replace(asked, filters=filters, facets=())).total == count
+    for _, filters in chosen[:: max(1, len(chosen) // 3)]:
+        narrower = replace(asked, filters=filters)
+        assert len({*paged(engine, narrower)}) == engine.search(narrower).total
+        for count, narrowest in of_facets(engine, narrower):
+            assert engine.search(replace(asked, filters=narrowest, facets=())).total == count
 
 
 def test_a_filter_leaves_of_the_nearest_what_fits(shelf: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,13 @@ def test_price_orders_all_and_who_has_none_comes_last(made: tuple[Words, Values]
     assert found(made[0], "", sort="price_desc") == [3, 0, 1, 2]
 
 
+def test_of_some_rows_those_that_match_are_told(made: tuple[Words, Values]) -> None:
+    words, _ = made
+    mugs = words.query("mug", Wanted())
+    assert sorted(words.among(mugs, np.array([3, 2, 1])).tolist()) == [1, 3]
+    assert words.among(mugs, np.array([2])).tolist() == []
+
+
 def test_counts_are_those_of_the_products_that_match(made: tuple[Words, Values]) -> None:
     words, values = made
     counts, prices = words.counts(words.query("mug", Wanted()), 10)

@@ -56,25 +56,42 @@ def gathered(catalogue: Catalogue, model: Ready, asked: Search, clock: Clock) ->
     if "dense" in asked.legs and asked.query and model.near is not None:
         with clock.stage("dense"):
             legs["dense"] = dense(catalogue, model, asked.query)
-    listed = _listed(legs, every)
+    worded = every and "lexical" in legs
+    with clock.stage("lexical"):
+        cut = bool(wanted) or found.total > LEXICAL
+        listed = _listed(catalogue, asked, legs, cut) if worded else _union(legs)
     fitting = {name: narrowed(catalogue, leg, wanted) for name, leg in legs.items()}
     if wanted and asked.query and not any(len(rows) for rows, _ in fitting.values()):
         fitting = _resort(catalogue, model, asked, wanted, fitting)
         listed = np.concatenate([listed, _union(fitting)])
-    total = int(np.count_nonzero(catalogue.fit(listed, wanted))) + (found.total if every and "lexical" in legs else 0)
+    total = int(np.count_nonzero(catalogue.fit(listed, wanted))) + (found.total if worded else 0)
     with clock.stage("fuse"):
         return Gathered(pool=_fused(model, asked.query, fitting), total=total, listed=listed, every=every)
 
 
-def _listed(legs: Mapping[str, Brought], every: bool) -> np.ndarray:
-    """Rows that are found otherwise than by having every word, whatever the filters."""
-    if not every or "lexical" not in legs:
-        return _union(legs)
-    return np.setdiff1d(_union(legs), legs["lexical"][0])
+def _listed(catalogue: Catalogue, asked: Search, legs: Mapping[str, Brought], cut: bool) -> np.ndarray:
+    """Rows that are found otherwise than by having every word, whatever the filters.
+
+    Args:
+        cut: whether more has every word than the leg of words lists.
+    """
+    beside = _less(_union(legs), legs["lexical"][0])
+    if not (cut and len(beside)):
+        return beside
+    words = catalogue.words
+    return _less(beside, words.among(words.query(asked.query, Wanted(), prefix=asked.prefix), beside))
 
 
 def _union(legs: Mapping[str, Brought]) -> np.ndarray:
-    return np.unique(np.concatenate([np.zeros(0, np.int64), *(rows for rows, _ in legs.values())]))
+    # For a few hundred rows a dictionary is sooner done than sorting them.
+    rows = dict.fromkeys(row for rows, _ in legs.values() for row in rows.tolist())
+    return np.fromiter(rows, np.int64, len(rows))
+
+
+def _less(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Rows that are not among others."""
+    known = {*others.tolist()}
+    return np.fromiter((row for row in rows.tolist() if row not in known), np.int64)
 
 
 def _resort(

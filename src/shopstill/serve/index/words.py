@@ -110,6 +110,14 @@ class Words:
         hits = found.hits
         return Matched(rows=self._rows(hits), scores=_scores(hits), total=int(found.count) if count else len(hits))
 
+    def among(self, query: Query, rows: np.ndarray) -> np.ndarray:
+        """Those of some rows that match, in any order."""
+        # Terms one by one are found in a tenth of the time that a set of them takes.
+        terms = [Query.term_query(self._index.schema, _ROW, row) for row in rows.tolist()]
+        some = Query.boolean_query([(Occur.Should, term) for term in terms])
+        parts = [(Occur.Must, Query.const_score_query(part, 0.0)) for part in (query, some)]
+        return self._rows(self._searcher.search(Query.boolean_query(parts), len(rows), count=False).hits)
+
     def counts(self, query: Query, most: int, edges: Sequence[float] = ()) -> tuple[dict[int, int], list[int]]:
         """How many of the products that match have each code, of the ``most`` commonest; and of their prices, how many
         lie from each edge up to the next, the last without an end."""

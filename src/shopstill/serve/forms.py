@@ -129,7 +129,11 @@ class Hit:
 
 @dataclass(frozen=True, kw_only=True)
 class FacetValue:
-    """A value of a field with the number of matching products; a price range has bounds, ``low`` included."""
+    """A value of a field with the number of matching products.
+
+    A range of prices has bounds, as ``price_min`` and ``price_max`` of a filter: both are included, so that ``high`` is
+    the greatest number below the price that ``value`` names, where the next range begins.
+    """
 
     value: str
     count: int

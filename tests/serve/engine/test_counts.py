@@ -52,7 +52,7 @@ def test_what_has_any_of_the_words_is_counted_whole_where_it_is_sorted_by_price(
 
 
 QUERIES = ["", "black", "steel mug", "black steel", "zorg black steel mug", "黑色", "黑色 不锈钢", "bla", "…"]
-FIELDS = ("brand", "category", "Colour", "材质")
+FIELDS = ("brand", "category", "price", "Colour", "材质")
 
 
 def of_facets(catalogue: Engine, asked: Search) -> Iterator[tuple[int, Filters]]:
@@ -60,7 +60,9 @@ def of_facets(catalogue: Engine, asked: Search) -> Iterator[tuple[int, Filters]]
     for facet in catalogue.search(replace(asked, limit=1)).facets:
         for value in facet.values:
             own, name = asked.filters, facet.field
-            if name in ("brand", "category"):
+            if name == "price":
+                yield value.count, replace(own, price_min=value.low, price_max=value.high)
+            elif name in ("brand", "category"):
                 yield value.count, replace(own, **{name: (value.value,)})  # type: ignore[arg-type]
             else:
                 yield value.count, replace(own, attributes={**own.attributes, name: (value.value,)})
@@ -84,7 +86,7 @@ def test_each_count_is_what_choosing_the_value_finds(
     # Legs that bring little of so small a shop, as they do of a large one.
     monkeypatch.setattr(gather, "LEXICAL", 20)
     monkeypatch.setattr(legs, "DENSE", 15)
-    engine.put([replace(product, price=7.0) for product in goods[::9]])
+    engine.put([replace(product, price=10.0) for product in goods[::5]])
     asked = Search(query=query, facets=FIELDS, budget_ms=10_000, **how)
     assert len(paged(engine, asked)) == len({*paged(engine, asked)}) == engine.search(asked).total
     chosen = list(of_facets(engine, asked))
@@ -114,3 +116,16 @@ def test_where_nothing_that_is_found_fits_the_nearest_that_fits_is_shown(shelf: 
     assert answer.total == 1
     assert next(value.count for value in answer.facets[0].values if value.selected) == 1
     shelf.delete(["far"])
+
+
+def test_a_range_of_prices_ends_before_the_next_begins(engine: Engine) -> None:
+    prices = [5.0, *[10.0] * 3, *[20.0] * 3, *[50.0] * 3, *[100.0] * 2]
+    engine.put([Product(id=f"lamp{n}", title="zorg lamp", price=price) for n, price in enumerate(prices)])
+    asked = Search(query="zorg lamp", legs=("lexical",), facets=("price",))
+    (facet,) = engine.search(asked).facets
+    counts = {value.value: value.count for value in facet.values}
+    assert counts == {"0–10": 1, "10–20": 3, "20–50": 3, "50–": 5}
+    for value in facet.values:
+        answer = engine.search(replace(asked, filters=Filters(price_min=value.low or None, price_max=value.high)))
+        assert answer.total == value.count
+        assert [one.value for one in answer.facets[0].values if one.selected] == [value.value]

@@ -120,6 +120,23 @@ def test_attributes_prices_and_sorting_narrow_together(browser: Browser, server:
     browser.wait(f"location.search === '?sort=price_desc' && {IDLE}")
 
 
+def test_a_range_of_prices_finds_as_many_as_it_says_under_the_name_it_had(browser: Browser, server: str) -> None:
+    opened(browser, f"{server}/?q=steel")
+    row = "document.querySelectorAll('[data-field=price] .value')[1]"
+    label, count = browser.run(f"[...{row}.children].slice(1).map((one) => one.textContent)")
+    browser.run(f"{row}.querySelector('input').click()")
+    browser.wait(f"location.search.includes('price_max=') && {IDLE}")
+    asked = browser.run("location.search")
+    assert browser.run("document.querySelector('#chips .chip bdi').textContent") == label
+    assert browser.run(f"{row}.querySelector('input').checked")
+    assert browser.run(f"{TITLES}.length") == int(count)
+    low, high = (browser.run(f"document.querySelector('[name=price_{end}]').value") for end in ("min", "max"))
+    assert label == f"{low} – {high}"
+    browser.click(".between button")
+    browser.run("new Promise((done) => setTimeout(done, 200))")
+    assert browser.run("location.search") == asked
+
+
 def test_facets_are_in_a_drawer_on_a_phone(browser: Browser, server: str) -> None:
     opened(browser, f"{server}/?q=steel", PHONE)
     assert browser.run("!document.querySelector('#aside').checkVisibility()")

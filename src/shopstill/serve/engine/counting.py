@@ -90,15 +90,20 @@ class Counting:
         near = np.searchsorted(upto, np.arange(1, 5) / 5 * (upto[-1] - 1), side="right") // 2 * 2 + 1
         edges = np.unique(near) if upto[-1] else near[:0]
         counts = np.add.reduceat(prices, np.array([0, *edges])).tolist() if len(edges) else []
-        bounds = pairwise([0.0, *_STEPS[edges].tolist(), 1e12])
-        chosen = (self._filters.price_min, self._filters.price_max)
-        values = [
-            FacetValue(value=_range(low, high), count=count, low=low, high=None if high == 1e12 else high)
-            for (low, high), count in zip(bounds, counts, strict=False)
-            if count
-        ]
-        return Facet(
-            field=PRICE, values=[replace(value, selected=chosen == (value.low, value.high)) for value in values]
+        bounds = pairwise([0.0, *_STEPS[edges].tolist(), math.inf])
+        ranges = [self._range(*bound, count) for bound, count in zip(bounds, counts, strict=False) if count]
+        return Facet(field=PRICE, values=ranges)
+
+    def _range(self, low: float, high: float, count: int) -> FacetValue:
+        """Prices from one up to another, without it: filters include their bounds, so that the upper one lies below."""
+        own, upto = self._filters, None if high == math.inf else math.nextafter(high, 0.0)
+        chosen = (own.price_min is not None or own.price_max is not None) and (own.price_min or 0.0) == low
+        return FacetValue(
+            value=f"{low:g}–" if upto is None else f"{low:g}–{high:g}",
+            count=count,
+            selected=chosen and own.price_max == upto,
+            low=low,
+            high=upto,
         )
 
     def _commonest(self) -> list[str]:
@@ -154,7 +159,3 @@ class Counting:
         for one, most in sorted(counts.items(), key=lambda of: (-of[1], of[0])):
             fields[names[one][0]].append((one, most))
         return Tally(codes=fields, prices=prices + np.bincount(step, minlength=len(_STEPS)))
-
-
-def _range(low: float, high: float) -> str:
-    return f"{low:g}–" if high == 1e12 else f"{low:g}–{high:g}"

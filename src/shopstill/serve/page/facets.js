@@ -10,11 +10,14 @@ const opened = new Set();
 /** The name of an attribute that a facet counts. */
 const named = (field) => field.replace(/^attribute:/, "");
 
+/** A bound as one says it: a range of prices ends a hair below the next one, at 19.999999999999996, which is said 20. */
+const said = (bound) => Number(Number(bound).toPrecision(12));
+
 /** Bounds of a price in words. */
 export function bounds(low, high) {
-  if (low === null || low === "") return t("upto", { b: price(Number(high)) });
-  if (high === null || high === "") return t("over", { a: price(Number(low)) });
-  return `${price(Number(low))} – ${price(Number(high))}`;
+  if (low === null || low === "") return t("upto", { b: price(said(high)) });
+  if (high === null || high === "") return t("over", { a: price(said(low)) });
+  return `${price(said(low))} – ${price(said(high))}`;
 }
 
 /** Draw all facets; `change` is given what a click changes. */
@@ -87,11 +90,14 @@ function prices(facet, asked, change) {
     const to = checked ? { price_min: "", price_max: "" } : { price_min: String(low ?? ""), price_max: String(one.high ?? "") };
     return row({ key: `price/${one.value}`, checked, text: bounds(low, one.high ?? null), count: one.count, change: () => change(to) });
   });
-  const field = (name, label) => h("input", { type: "number", name, min: 0, step: "any", inputmode: "decimal", "aria-label": `${t("price")}: ${label}`, placeholder: label, value: asked[name], "data-key": name });
+  const shown = (name) => (asked[name] === "" ? "" : String(said(asked[name])));
+  const field = (name, label) => h("input", { type: "number", name, min: 0, step: "any", inputmode: "decimal", "aria-label": `${t("price")}: ${label}`, placeholder: label, value: shown(name), "data-key": name });
   const send = (event) => {
     event.preventDefault();
     const given = new FormData(event.target);
-    change({ price_min: given.get("price_min"), price_max: given.get("price_max") });
+    // What nobody typed over stays as exact as it was.
+    const typed = (name) => (given.get(name) === shown(name) ? asked[name] : given.get(name));
+    change({ price_min: typed("price_min"), price_max: typed("price_max") });
   };
   const form = h("form", { class: "between", onsubmit: send }, field("price_min", t("from")), field("price_max", t("to")), h("button", { class: "button", type: "submit", "data-key": "price/apply" }, t("apply")));
   return group(t("price"), "price", rows, form);

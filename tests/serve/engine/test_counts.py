@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.serve.conftest import Bundles
 
-from shopstill.serve.engine import gather, legs
+from shopstill.serve.engine import counting, gather, legs
 from shopstill.serve.engine.engine import Engine, create
 from shopstill.serve.forms import Filters, Product, Search, Sort
 
@@ -129,3 +129,26 @@ def test_a_range_of_prices_ends_before_the_next_begins(engine: Engine) -> None:
         answer = engine.search(replace(asked, filters=Filters(price_min=value.low or None, price_max=value.high)))
         assert answer.total == value.count
         assert [one.value for one in answer.facets[0].values if one.selected] == [value.value]
+
+
+def test_what_a_field_of_many_values_pushes_out_is_counted_by_itself(
+    shelf: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "_CODES", 50)
+    pans = [
+        Product(
+            id=f"pan{n}", title="zorg pan", brand=f"b{n % 60}", attributes={"Finish": "matt" if n % 75 else "gloss"}
+        )
+        for n in range(300)
+    ]
+    shelf.put(
+        [replace(pan, attributes={**pan.attributes, "rare": "one"}) if n == 0 else pan for n, pan in enumerate(pans)]
+    )
+    asked = Search(query="zorg pan", facets=("brand", "Finish", "rare"))
+    found = {facet.field: {value.value: value.count for value in facet.values} for facet in shelf.search(asked).facets}
+    assert (found["Finish"], found["rare"]) == ({"matt": 296, "gloss": 4}, {"one": 1})
+    assert len(found["brand"]) == 30
+    assert {*found["brand"].values()} == {5}
+    chosen = shelf.search(replace(asked, filters=Filters(brand=("b59",)))).facets[0].values
+    assert [(value.value, value.count) for value in chosen if value.selected] == [("b59", 5)]
+    shelf.delete([pan.id for pan in pans])

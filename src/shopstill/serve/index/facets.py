@@ -46,6 +46,10 @@ class Values:
         """The code of a value, if any product ever had it."""
         return self._code.get((field, value))
 
+    def of(self, field: str) -> Sequence[int]:
+        """The codes of all values of a field."""
+        return self._of.get(field, ())
+
     def beginning(self, field: str, typed: str) -> list[int]:
         """The codes of a field's values of which a word begins so."""
         pattern = re.compile(rf"(?:^|[\s/&-]){re.escape(typed)}", re.IGNORECASE)

@@ -106,6 +106,21 @@ def test_words_in_many_languages() -> None:
     assert tokenise("???") == tokenise("") == []
 
 
+WORDS = "headphones Наушники наушников Ακουστικά سماعات लाल élégantes Kırmızı 携帯 水壶 ケース 보온병 กาแฟ".split()
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=6))
+def test_a_word_is_the_same_tokens_beside_any_other(words: list[str]) -> None:
+    assert tokenise(" ".join(words)) == [token for word in words for token in tokenise(word)]
+
+
+def test_a_word_is_stemmed_as_its_script_is() -> None:
+    assert tokenise("Наушники Sony headphones") == [*tokenise("наушников"), "soni", "headphon"]
+    assert tokenise("携帯ケース 黒") == [*tokenise("携帯"), *tokenise("ケース"), "黒"]
+    assert tokenise("Bratpfannen headphones", "de") == ["bratpfann", "headphon"]
+    assert tokenise("Наушники headphones", "sr")[1:] == tokenise("Ακουστικά headphones", "no-such")[1:] == ["headphon"]
+
+
 def test_an_unknown_brand_is_the_same_tokens_wherever_it_stands() -> None:
     brand = tokenise("戴森")
     assert set(brand) <= set(tokenise("全新戴森吹风机")) & set(tokenise("吹风机戴森正品"))

@@ -55,7 +55,7 @@ class BM25:
             texts: one text a product, such as its title.
             k1: how slowly repeated words saturate; at least 0.
             b: how much long texts are held back, from 0 to 1.
-            language: of all texts, or None to tell each by its script.
+            language: of all texts, or None to read each word by its script.
 
         Raises:
             ConfigError: ``k1`` or ``b`` is out of bounds.
@@ -83,7 +83,7 @@ class BM25:
         Args:
             queries: Q texts.
             k: results a query, at least 1.
-            language: of all queries, or None to tell each by its script.
+            language: of all queries, or None to read each word by its script.
 
         Returns:
             ``index_QK`` and ``score_QK``; where fewer than k rows share a token with the query, the rest is -1 and 0.

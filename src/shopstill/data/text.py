@@ -60,6 +60,8 @@ _PARTS = re.compile(r"\d+|[^\W\d_]{2,}")
 _DIMENSIONS = re.compile(r"\d+(?:[./]\d+)*(?:x\d+(?:[./]\d+)*)+")
 _HAN_OR_NOT = re.compile(f"[{HAN}]+|[^{HAN}]+")
 _STEMMED = frozenset("ar ca da de el en es et eu fi fr hi hu hy id it lt ne nl no pt ro ru sr sv ta tr yi".split())
+_WRITTEN_AS = {"ar": "ar", "el": "el", "hi": "hi", "ne": "hi", "ru": "ru", "sr": "ru", "yi": "he"}
+"""What ``language`` takes a stemmed language's words for, where that is not ``en``."""
 
 
 def normalise(text: str) -> str:
@@ -115,14 +117,16 @@ def language(text: str) -> str:
 def tokenise(text: str, language: str | None = None, *, stemmed: bool = True) -> list[str]:
     """Tokens of a text for BM25 and word overlap, in order.
 
-    Runs of one script are cut by that script's rule: words are stemmed (Snowball), a number with a unit gives both the
-    number and the two together, a word tied to a number gives both parts and the whole, Chinese is cut by jieba's
-    search mode without its guesses at unknown words (so that an unknown brand is always the same characters),
-    Japanese kana, Hangul and Thai into pairs of characters.
+    Runs of one script are cut by that script's rule: each word is stemmed (Snowball) as the language that its script
+    is taken for, a number with a unit gives both the number and the two together, a word tied to a number gives both
+    parts and the whole, Han is cut by jieba's search mode without its guesses at unknown words (so that an unknown
+    brand is always the same characters), Japanese kana, Hangul and Thai into pairs of characters. What a word is cut
+    into depends on no other, so that a query and a product agree on it.
 
     Args:
         text: any text; it is folded here.
-        language: chooses the stemmer, and ``ja`` keeps Han and kana together; found by script when None.
+        language: stems the words of its own script, and ``ja`` keeps Han and kana together. Texts agree only with
+            texts of the same language: leave it out where queries come without one.
         stemmed: whether words lose their endings.
 
     >>> tokenise("12-Gauge Angles, 3/4 in. x 10 ft.")
@@ -131,8 +135,7 @@ def tokenise(text: str, language: str | None = None, *, stemmed: bool = True) ->
     ['苏泊尔', '不锈', '不锈钢', '水壶', '1.5', '1.5l']
     """
     folded = fold(text)
-    spoken = language or _language(folded)
-    stem = _stemmer(spoken if spoken in _STEMMED else "en") if stemmed else str
+    stem = functools.partial(_stem, language) if stemmed else str
     tokens: list[str] = []
     for found in _RUN.finditer(folded):
         word, number, unspaced = found["word"], found["number"], found["unspaced"]
@@ -141,7 +144,7 @@ def tokenise(text: str, language: str | None = None, *, stemmed: bool = True) ->
         elif number:
             tokens += _number(number, found["tail"])
         else:
-            tokens += _segment(unspaced, spoken)
+            tokens += _segment(unspaced, language)
     return tokens
 
 
@@ -216,7 +219,7 @@ def _with_parts(word: str) -> list[str]:
     return [word]
 
 
-def _segment(run: str, language: str) -> Iterator[str]:
+def _segment(run: str, language: str | None) -> Iterator[str]:
     if language == "ja":
         yield from _pairs(run)
         return
@@ -230,8 +233,16 @@ def _pairs(run: str) -> list[str]:
     return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
 
 
+@functools.lru_cache(maxsize=1 << 16)
+def _stem(language: str | None, word: str) -> str:
+    script = _language(word)
+    spoken = language if language in _STEMMED and _WRITTEN_AS.get(language, "en") == script else script
+    return _stemmer(spoken if spoken in _STEMMED else "en")(word)
+
+
 @functools.cache
 def _stemmer(language: str) -> Callable[[str], str]:
     import Stemmer
 
-    return functools.lru_cache(maxsize=1 << 16)(Stemmer.Stemmer(language).stemWord)
+    stem: Callable[[str], str] = Stemmer.Stemmer(language).stemWord
+    return stem

@@ -44,7 +44,7 @@ class Product:
         price: in whole units of the currency.
         attributes: name → value, such as ``colour`` → ``red``.
         image: path or address of a picture.
-        language: of the title; found by its script where it is not given.
+        language: of the title; words are read by their script, whatever it says.
     """
 
     id: str = Field(min_length=1, max_length=256)

@@ -42,6 +42,29 @@ def test_words_are_found_whatever_their_form_and_language(made: tuple[Words, Val
     assert found(words, "acme") == [0]
 
 
+@pytest.mark.parametrize(
+    ("title", "language", "asked"),
+    [
+        ("Bratpfannen beschichtet", "de", "Bratpfannen"),
+        ("Zapatillas deportivas rojas", "es", "zapatillas rojas"),
+        ("Robes élégantes", "fr", "élégantes"),
+        ("Schoenen voor kinderen", "nl", "Schoenen"),
+        ("Kırmızı bardaklar", "tr", "bardaklar"),
+        ("Наушники Sony headphones wireless", None, "headphones"),
+        ("Наушники Sony headphones wireless", "ru", "наушники"),
+        ("Ακουστικά headphones black", None, "headphones"),
+        ("سماعات headphones", None, "headphones"),
+        ("携帯ケース 黒", None, "携帯"),
+        ("携帯ケース 黒", "ja", "ケース"),
+    ],
+)
+def test_a_product_is_found_by_its_own_words(tmp_path: Path, title: str, language: str | None, asked: str) -> None:
+    with Writer(tmp_path / "one") as writer:
+        writer.add(0, Product(id="0", title=title, language=language), [])
+        writer.commit()
+    assert found(Words(tmp_path / "one"), asked) == [0]
+
+
 def test_the_last_word_may_be_unfinished(made: tuple[Words, Values]) -> None:
     words, _ = made
     assert found(words, "red cer") == []

@@ -276,7 +276,8 @@ def _prepared(index: tantivy.Index) -> tantivy.Index:
 
 def said(product: Product) -> list[str]:
     """The tokens that a product is found by; those of its title come twice."""
-    title = tokenise(product.title, product.language)
+    # Not by the product's language: queries come without one, and must be cut as products were.
+    title = tokenise(product.title)
     about = " ".join([product.brand or "", *product.category, *product.attributes.values()])
     return [*title * _TITLE, *tokenise(about), *tokenise(product.description or "")]
 

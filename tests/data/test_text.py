@@ -102,7 +102,7 @@ def test_words_in_many_languages() -> None:
     assert tokenise("戴森吹风机 V8") == ["戴", "森", "吹风", "风机", "吹风机", "v8"]
     assert tokenise("コーヒー豆", "ja") == ["コー", "ーヒ", "ヒー", "ー豆"]
     assert tokenise("zapatos rojos", "es") == ["zapat", "roj"]
-    assert tokenise("हिन्दी शब्द") == ["हिन्दी", "शब्द"]
+    assert tokenise("कमलकामहल बोतलें") == ["कमलकामहल", *tokenise("बोतल")], "vowel signs part no word, and have a stem"
     assert tokenise("???") == tokenise("") == []
 
 

@@ -56,6 +56,7 @@ _LETTERS = rf"(?:(?![{_UNSPACED}])[^\W_]|[{_MARKS}])"
 _RUN = re.compile(
     rf"(?P<unspaced>[{_UNSPACED}]+)|(?P<number>\d+(?:-\d+/\d+|[./]\d+)*)(?P<tail>{_LETTERS}*)|(?P<word>{_LETTERS}+)(?:'s?)?"
 )
+_DIGIT = re.compile(r"\d")
 _PARTS = re.compile(r"\d+|[^\W\d_]{2,}")
 _DIMENSIONS = re.compile(r"\d+(?:[./]\d+)*(?:x\d+(?:[./]\d+)*)+")
 _HAN_OR_NOT = re.compile(f"[{HAN}]+|[^{HAN}]+")
@@ -140,7 +141,7 @@ def tokenise(text: str, language: str | None = None, *, stemmed: bool = True) ->
     for found in _RUN.finditer(folded):
         word, number, unspaced = found["word"], found["number"], found["unspaced"]
         if word:
-            tokens += [stem(word)] if word.isalpha() else _with_parts(word)
+            tokens += _with_parts(word) if _DIGIT.search(word) else [stem(word)]
         elif number:
             tokens += _number(number, found["tail"])
         else:

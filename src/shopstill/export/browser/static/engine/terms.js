@@ -76,7 +76,7 @@ export class Terms {
     const out = [];
     for (const { groups } of this.folded(text).matchAll(RUN)) {
       const { number, tail, han, paired, word } = groups;
-      if (word) out.push(...(/^\p{L}+$/u.test(word) ? [stemmed ? stem(word) : word] : split(word)));
+      if (word) out.push(...(/\p{Nd}/u.test(word) ? split(word) : [stemmed ? stem(word) : word]));
       else if (han) out.push(...(this.cut ? this.cut(han) : [han]));
       else if (paired) out.push(...pairs(paired));
       else if (!tail) out.push(number);

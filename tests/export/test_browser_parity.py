@@ -36,6 +36,8 @@ PIECES = (
     "18-volt 5000 12345 a1 sc141 2x4x8 2in.x4in. 1.2.3 1/2/3 1/0 100000.5 0.00001 1234567 9999999999999999 __ ! # \\ : "
     "dish washer dishwasher door knob running emergencies evenings"
 ).split()
+MODELS = ["Sony WH1000XM4 headphones", "Samsung S21FE5G phone", "steel bottle 500ml", "bottle 500 mm", "保温杯 500毫升"]
+BEGUN = "wh100|sony wh1000|wh1000x|s21fe|phone s21|500|500m|steel 500m|500 m|3/4i|2x|保温杯 500m|wh s21fe".split("|")
 HOSTILE = [
     "",
     " ",
@@ -62,7 +64,7 @@ def titles(words: list[str]) -> list[str]:
     draw = random.Random(7)
     parts = [word for title in words for word in title.split()]
     made = [" ".join(draw.sample(parts, draw.randint(2, 9))) for _ in range(300)]
-    return [*PRODUCTS, "", *words, *made]
+    return [*PRODUCTS, *MODELS, "", *words, *made]
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,8 @@ def queries(titles: list[str]) -> list[str]:
     mixed = [draw.choice(glue).join(draw.choices(PIECES + words, k=draw.randint(1, 8))) for _ in range(150)]
     return [
         *QUERIES,
+        *BEGUN,
+        "mug " * 64 + "ste",
         "LED 灯泡 12W",
         "stanless kettel",
         "5m长 水管 3/4英寸",

@@ -135,18 +135,28 @@ def tokenise(text: str, language: str | None = None, *, stemmed: bool = True) ->
     >>> tokenise("苏泊尔不锈钢水壶 1.5升")
     ['苏泊尔', '不锈', '不锈钢', '水壶', '1.5', '1.5l']
     """
-    folded = fold(text)
     stem = functools.partial(_stem, language) if stemmed else str
     tokens: list[str] = []
-    for found in _RUN.finditer(folded):
-        word, number, unspaced = found["word"], found["number"], found["unspaced"]
-        if word:
-            tokens += _with_parts(word) if _DIGIT.search(word) else [stem(word)]
-        elif number:
-            tokens += _number(number, found["tail"])
-        else:
-            tokens += _segment(unspaced, language)
+    for found in _RUN.finditer(fold(text)):
+        tokens += _cut(found, language, stem)
     return tokens
+
+
+def last_word(text: str) -> tuple[int, str]:
+    """How many of a text's tokens, at their end, its last word gave, and the word as it is written, whole.
+
+    Where words stand without spaces it is the last token. A text without a word gives 0 and nothing.
+
+    >>> last_word("Sony WH1000"), last_word("red mugs"), last_word("hose 500m"), last_word("不锈钢水壶")
+    ((3, 'wh1000'), (1, 'mugs'), (2, '500m'), (1, '水壶'))
+    """
+    last = None
+    for found in _RUN.finditer(fold(text)):
+        last = found
+    if last is None:
+        return 0, ""
+    tokens = _cut(last, None, str)
+    return (1, tokens[-1]) if last["unspaced"] else (len(tokens), max(tokens, key=len))
 
 
 def length(text: str) -> int:
@@ -205,6 +215,15 @@ def _without_spans(text: str, start: re.Pattern[str], end: re.Pattern[str]) -> s
         kept += [text[at : opened.start()], " "]
         at = closed.end()
     return "".join([*kept, text[at:]])
+
+
+def _cut(found: re.Match[str], language: str | None, stem: Callable[[str], str]) -> list[str]:
+    """The tokens of a run that ``_RUN`` found."""
+    if word := found["word"]:
+        return _with_parts(word) if _DIGIT.search(word) else [stem(word)]
+    if number := found["number"]:
+        return _number(number, found["tail"])
+    return list(_segment(found["unspaced"], language))
 
 
 def _number(number: str, tail: str) -> list[str]:

@@ -73,6 +73,33 @@ def test_the_last_word_may_be_unfinished(made: tuple[Words, Values]) -> None:
     assert found(words, "red ceramic ", prefix=True) == [0]
 
 
+@pytest.mark.parametrize(
+    ("title", "typed"),
+    [
+        ("Sony WH1000XM4 headphones", "w wh wh1 wh100 wh1000 wh1000x wh1000xm4 WH1000XM"),
+        ("Samsung S21FE5G phone", "s21 s21f s21fe s21fe5"),
+        ("water bottle 500ml", "50 500 500m 500ml"),
+        ("lumber 2x4x8", "2x 2x4 2x4x"),
+        ("hose 3/4 in.", "3/4 3/4i"),
+        ("保温杯 500毫升", "保温 500m"),
+    ],
+)
+def test_an_unfinished_number_stands_for_all_that_it_begins(tmp_path: Path, title: str, typed: str) -> None:
+    with Writer(tmp_path / "one") as writer:
+        writer.add(0, Product(id="0", title=title), [])
+        writer.commit()
+    words = Words(tmp_path / "one")
+    for text in typed.split():
+        assert found(words, text, prefix=True) == found(words, f"{title} {text}", prefix=True) == [0], text
+    assert found(words, f"{typed}zzz", prefix=True) == []
+
+
+def test_a_last_word_that_is_not_looked_up_is_not_gone_on_with(made: tuple[Words, Values]) -> None:
+    words, _ = made
+    assert found(words, "mug " * 62 + "cer", prefix=True) == [0]
+    assert found(words, "mug " * 64 + "cer", prefix=True) == found(words, "mug")
+
+
 @pytest.mark.parametrize("text", ["!!!", "\u200b.", "\ud800", "-"])
 def test_a_text_without_a_word_finds_nothing(made: tuple[Words, Values], text: str) -> None:
     assert found(made[0], text) == []

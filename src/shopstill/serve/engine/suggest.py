@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shopstill.data.text import fold, tokenise
+from shopstill.data.text import fold, last_word
 from shopstill.serve.forms import Kind, Suggestion
 from shopstill.serve.index.catalogue import Catalogue
 from shopstill.serve.index.facets import BRAND, CATEGORY, Wanted
@@ -23,11 +23,8 @@ def suggestions(catalogue: Catalogue, text: str, limit: int) -> list[Suggestion]
 
 def _completions(catalogue: Catalogue, text: str, most: int) -> list[Suggestion]:
     """The typed text with its last word finished, where products match all of it; commonest first."""
-    tokens = tokenise(text, stemmed=False)
-    if not tokens or text[-1:].isspace():
-        return []
-    last = tokens[-1]
-    if not fold(text).endswith(last):
+    last = last_word(text)[1]
+    if not last or text[-1:].isspace() or not fold(text).endswith(last):
         return []
     before = fold(text)[: -len(last)]
     found = []

@@ -24,7 +24,7 @@ import numpy as np
 import tantivy
 from tantivy import Occur, Query
 
-from shopstill.data.text import tokenise
+from shopstill.data.text import last_word, tokenise
 from shopstill.serve.forms import Product, Sort
 from shopstill.serve.index.facets import Wanted
 
@@ -87,8 +87,7 @@ class Words:
         if not text.strip():
             return self._filtered(Query.all_query(), wanted)
         tokens = list(tokens_of(text))
-        ending = self._ending(text) if prefix and tokens else None
-        last = [] if ending is None else [Query.disjunction_max_query([self._token(tokens.pop()), ending])]
+        last = self._unfinished(text, tokens) if prefix else []
         often = {token: count for token, count in Counter(tokens).items() if self._searcher.doc_freq(_WORDS, token)}
         # A text without a single word finds nothing, rather than all; nor does one with a word that no product has.
         if not (often or last) or (every and len(often) < len({*tokens})):
@@ -155,14 +154,17 @@ class Words:
         # A word that is said twice counts twice, and need be looked up but once.
         return query if count == 1 else Query.boost_query(query, float(count))
 
-    def _ending(self, text: str) -> Query | None:
-        """Words that the last one of a text may become; None where it is finished, or none begins so."""
-        if text[-1:].isspace():
-            return None
-        last = tokenise(text, stemmed=False)[-1]
-        schema = self._index.schema
-        found = [Query.term_query(schema, _FORMS, word, "freq") for word, _ in self.beginning(last, ENDINGS)]
-        return Query.boost_query(Query.disjunction_max_query(found), ENDING) if found else None
+    def _unfinished(self, text: str, tokens: list[str]) -> list[Query]:
+        """The last word of a text or what it may become, in place of all its tokens, which are taken off; nothing where
+        it is finished, is not looked up, or no word begins so."""
+        count, begun = (0, "") if text[-1:].isspace() or len(tokens) == TOKENS else last_word(text)
+        schema, found = self._index.schema, self.beginning(begun, ENDINGS) if count else []
+        if not found:
+            return []
+        whole = self._token(max(tokens[-count:], key=len))
+        del tokens[-count:]
+        ending = Query.disjunction_max_query([Query.term_query(schema, _FORMS, word, "freq") for word, _ in found])
+        return [Query.disjunction_max_query([whole, Query.boost_query(ending, ENDING)])]
 
     def _filtered(self, asked: Query, wanted: Wanted) -> Query:
         filters = [(Occur.Must, Query.const_score_query(part, 0.0)) for part in self._filters(wanted)]

@@ -71,18 +71,19 @@ export class Terms {
     return this.known.test(text) && !text.normalize("NFKC").includes("-->");
   }
 
-  /** The tokens of a text, words without their endings unless they are wanted as they are written. */
-  tokens(text, stemmed = true) {
+  /** The tokens of a text, words without their endings. */
+  tokens(text) {
     const out = [];
-    for (const { groups } of this.folded(text).matchAll(RUN)) {
-      const { number, tail, han, paired, word } = groups;
-      if (word) out.push(...(/\p{Nd}/u.test(word) ? split(word) : [stemmed ? stem(word) : word]));
-      else if (han) out.push(...(this.cut ? this.cut(han) : [han]));
-      else if (paired) out.push(...pairs(paired));
-      else if (!tail) out.push(number);
-      else out.push(...(this.units.has(tail) ? [number, number + tail] : split(number + tail)));
-    }
+    for (const { groups } of this.folded(text).matchAll(RUN)) out.push(...this.#cut(groups, stem));
     return out;
+  }
+
+  /** {count, begun}: how many of a text's tokens, at their end, its last word gave, and that word as it is written. */
+  last(text) {
+    const groups = [...this.folded(text).matchAll(RUN)].at(-1)?.groups;
+    if (!groups) return { count: 0, begun: "" };
+    const tokens = this.#cut(groups, (word) => word);
+    return groups.han || groups.paired ? { count: 1, begun: tokens.at(-1) } : { count: tokens.length, begun: whole(tokens) };
   }
 
   /** The form of a text used to compare it: without case, one spelling for numbers and units. */
@@ -106,6 +107,14 @@ export class Terms {
   /** The code of two tokens written as one word. */
   joined(one, two) {
     return code(this.tokens(one + two)[0] ?? "");
+  }
+
+  #cut({ number, tail, han, paired, word }, stemmed) {
+    if (word) return /\p{Nd}/u.test(word) ? split(word) : [stemmed(word)];
+    if (han) return this.cut ? this.cut(han) : [han];
+    if (paired) return pairs(paired);
+    if (!tail) return [number];
+    return this.units.has(tail) ? [number, number + tail] : split(number + tail);
   }
 
   #kind(token) {
@@ -134,6 +143,9 @@ function split(word) {
   const parts = word.match(PARTS) ?? [];
   return parts.length === 2 || DIMENSIONS.test(word) ? [word, ...parts] : [word];
 }
+
+/** Of the tokens of one word the word itself. */
+export const whole = (tokens) => tokens.reduce((found, token) => (token.length > found.length ? token : found));
 
 /** A number as it is compared: 3/4 and 0.75 are one. */
 function valued(number) {

@@ -1,5 +1,7 @@
 // The leg of words: BM25 over all that is said of a product, as the server's index scores it.
 
+import { whole } from "./terms.js";
+
 const single = Math.fround;
 
 /** Where each token of a field stands, and what it is worth there. */
@@ -59,7 +61,7 @@ export class Words {
   find(text, most, unfinished = false) {
     const tokens = this.terms.tokens(text).slice(0, this.settings.tokens);
     const asked = tokens.length;
-    const last = unfinished && asked ? this.#ending(text, tokens) : null;
+    const last = unfinished ? this.#unfinished(text, tokens) : null;
     const often = new Map();
     for (const token of tokens) often.set(token, (often.get(token) ?? 0) + 1);
     const known = [...often].filter(([token]) => this.said.products(token));
@@ -80,13 +82,15 @@ export class Words {
     return { rows, scores };
   }
 
-  /** Scores of what has the last word, which is taken off the tokens, or one that it may become; null: there is none. */
-  #ending(text, tokens) {
-    const begun = this.terms.tokens(text, false).at(-1);
-    const found = this.written.beginning(begun, this.settings.endings);
+  /** Scores of what has the last word or one that it may become, in place of all its tokens, which are taken off; null
+   * where it is not looked up, or no word begins so. */
+  #unfinished(text, tokens) {
+    const { count, begun } = this.terms.last(text);
+    const seen = count && tokens.length < this.settings.tokens;
+    const found = seen ? this.written.beginning(begun, this.settings.endings) : [];
     if (!found.length) return null;
     const most = new Map();
-    this.said.visit(tokens.pop(), 1, (row, score) => most.set(row, score));
+    this.said.visit(whole(tokens.splice(-count)), 1, (row, score) => most.set(row, score));
     for (const word of found) {
       this.written.visit(word, 1, (row, score) => {
         const less = single(score * this.settings.ending);

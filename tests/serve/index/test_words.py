@@ -9,7 +9,8 @@ import pytest
 
 from shopstill.serve.forms import Filters, Product, Sort
 from shopstill.serve.index.facets import Values, Wanted
-from shopstill.serve.index.words import Words, Writer, copied
+from shopstill.serve.index.files import copied
+from shopstill.serve.index.words import Words, Writer
 
 PRODUCTS = [
     Product(id="a", title="Red ceramic mug 350 ml", brand="Acme", category=("Home", "Mugs"), price=9.5),

@@ -25,6 +25,7 @@ from shopstill.serve.index import generation as made
 from shopstill.serve.index.catalogue import Catalogue
 from shopstill.serve.index.documents import form
 from shopstill.serve.index.facets import Columns
+from shopstill.serve.index.files import copied
 from shopstill.serve.index.generation import WORDS, Generation, open_generation, text_of
 from shopstill.serve.index.journal import Journal, Record, records
 from shopstill.serve.index.place import (
@@ -40,7 +41,7 @@ from shopstill.serve.index.place import (
     sweep,
 )
 from shopstill.serve.index.ready import Ready
-from shopstill.serve.index.words import Words, Writer, copied
+from shopstill.serve.index.words import Words, Writer
 
 _FAULTS = (OSError, ValueError)
 

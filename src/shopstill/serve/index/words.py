@@ -8,11 +8,8 @@ beginnings of words and for spelling.
 from __future__ import annotations
 
 import math
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -27,6 +24,7 @@ from tantivy import Occur, Query
 from shopstill.data.text import last_word, tokenise
 from shopstill.serve.forms import Product, Sort
 from shopstill.serve.index.facets import Wanted
+from shopstill.serve.index.files import Files
 
 _TITLE = 2
 """How often the title's words are counted; those of brand, category, attributes and description once. One field of all
@@ -184,24 +182,6 @@ class Words:
         return np.array(found, np.int64)
 
 
-class Files:
-    """The files of a folder, kept in being while an index reads them.
-
-    A merge takes away the names of the pieces that it replaces; what goes with their last reader is the files
-    themselves, which takes milliseconds for each of them. tantivy would wait for this while it holds the interpreter.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._open: list[int] = []
-        for path in folder.iterdir():
-            with suppress(OSError):
-                self._open.append(os.open(path, os.O_RDONLY))
-
-    def __del__(self) -> None:
-        for one in self._open:
-            os.close(one)
-
-
 class Writer:
     """Changes to an index; nothing is seen, or on the disk, before ``commit``.
 
@@ -243,22 +223,6 @@ class Writer:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def copied(source: Path, target: Path) -> None:
-    """A copy of an index that takes no room: its pieces are never written to again, so files are linked.
-
-    What an index replaces (its list of pieces) it writes anew under the same name, so that the original stays.
-    """
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    for path in source.iterdir():
-        if path.name.endswith(".lock"):
-            continue
-        try:
-            os.link(path, target / path.name)
-        except OSError:
-            shutil.copy2(path, target / path.name)
 
 
 def _schema() -> tantivy.Schema:

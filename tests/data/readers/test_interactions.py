@@ -108,6 +108,24 @@ def test_recbole_headers(raw: Path, header: str, match: str) -> None:
         list(RecBole(path=raw).read())
 
 
+def test_recbole_ids_may_have_other_names(raw: Path, tmp_path: Path) -> None:
+    (raw / "m.inter").write_text("session_id:token\tartist_id:token\ttimestamp:float\ns1\ta\t10\ns1\tb\t11\n")
+    (raw / "m.item").write_text("artist_id:token\tname:token\tgenres:token_seq\na\tAbba\tpop disco\n")
+    (raw / "m.link").write_text("artist_id:token\tentity_id:token\na\tm.1\n")
+    (raw / "m.kg").write_text("head_id:token\trelation_id:token\ttail_id:token\nm.1\tmade\tm.2\n")
+    shop = shop_of(RecBole(path=raw, user="session_id", item="artist_id"), tmp_path)
+    assert [(row["shopper_id"], row["product_id"]) for row in shop.read("events").to_pylist()] == [
+        ("s1", "a"),
+        ("s1", "b"),
+    ]
+    assert {row["product_id"]: row["title"] for row in shop.read("products").to_pylist()} == {"a": "Abba", "b": "b"}
+    assert [row["target"] for row in shop.read("edges").to_pylist()] == ["genres:pop", "genres:disco", "entity:m.2"]
+    with pytest.raises(DataError, match=r"lacks 'user_id'; found: session_id, artist_id.*set user: <column>"):
+        list(RecBole(path=raw, files=()).read())
+    with pytest.raises(DataError, match=r"lacks 'item_id'; found: session_id, artist_id.*set item: <column>"):
+        list(RecBole(path=raw, user="session_id", files=()).read())
+
+
 def test_recbole_needs_one_data_set(raw: Path) -> None:
     with pytest.raises(DataError, match=r"one \.inter file is expected in this folder, found: none"):
         RecBole(path=raw).sources()

@@ -14,7 +14,7 @@ from shopstill.core.config import config
 from shopstill.core.errors import ConfigError, DataError, nearest
 from shopstill.data.chunk import Chunk, Raw
 from shopstill.data.readers._delimited import Layout, read_delimited
-from shopstill.data.readers._files import bounded_lines, existing, one_source, text_stream
+from shopstill.data.readers._files import Source, bounded_lines, existing, one_source, text_stream
 from shopstill.data.readers._named import named_by_events
 from shopstill.data.schema import EventKind
 
@@ -23,11 +23,12 @@ _SINGLE = ("token", "token_seq", "float")
 _TITLES = ("title", "item_name", "name", "movie_title", "book_title")
 _BRANDS, _PATHS = ("brand", "store"), ("categories", "category")
 _NEEDED: Mapping[str, Sequence[str]] = {
-    "inter": ("user_id", "item_id"),
-    "item": ("item_id",),
+    "inter": ("user", "item"),
+    "item": ("item",),
     "kg": ("head_id", "relation_id", "tail_id"),
-    "link": ("item_id", "entity_id"),
+    "link": ("item", "entity_id"),
 }
+"""Columns that a file must have; ``user`` and ``item`` stand for those that the options name."""
 
 
 @config
@@ -48,6 +49,8 @@ class RecBole:
         files: the endings of the files to read beside ``.inter``; None for those that are there.
         kind: what an interaction is.
         title: the column of ``.item`` that is the title, where it has another name.
+        user: the column of shoppers, RecBole's ``USER_ID_FIELD``, such as ``session_id`` in diginetica.
+        item: the column of items in every file that has one, RecBole's ``ITEM_ID_FIELD``, such as ``artist_id``.
 
     Source: https://recbole.io/docs/user_guide/data/atomic_files.html
     """
@@ -57,6 +60,8 @@ class RecBole:
     files: tuple[Literal["item", "kg", "link"], ...] | None = None
     kind: EventKind = "purchase"
     title: str | None = None
+    user: str = Field(default="user_id", min_length=1)
+    item: str = Field(default="item_id", min_length=1)
 
     def read(self) -> Iterator[Chunk]:
         """Products and their edges, events and the products that only they name, the knowledge graph.
@@ -66,14 +71,14 @@ class RecBole:
             ConfigError: ``title`` names no column.
         """
         if item := self._file("item"):
-            for raw, kinds in _rows(item, "item", "products"):
+            for raw, kinds in self._rows(item, "item", "products"):
                 yield from self._items(raw, kinds, item)
         inter = self._inter()
-        for raw, _ in _rows(inter, "inter", "events"):
+        for raw, _ in self._rows(inter, "inter", "events"):
             yield from self._events(raw, inter)
         if kg := self._file("kg"):
             linked = self._links()
-            for raw, _ in _rows(kg, "kg", "edges"):
+            for raw, _ in self._rows(kg, "kg", "edges"):
                 yield _triples(raw, str(kg), linked)
 
     def sources(self) -> list[Path]:
@@ -96,7 +101,7 @@ class RecBole:
         return existing(path) if ending in self.files else None
 
     def _events(self, raw: Raw, path: Path) -> Iterator[Chunk]:
-        data = raw.select({"shopper_id": "user_id", "product_id": "item_id"})
+        data = raw.select({"shopper_id": self.user, "product_id": self.item})
         yield named_by_events(data.select(["product_id"]), raw.lines, str(path))
         timed = "timestamp" in raw.data.column_names
         time = raw.data["timestamp"] if timed else raw.lines.cast(pa.timestamp("ms"))
@@ -106,7 +111,7 @@ class RecBole:
     def _items(self, raw: Raw, kinds: Mapping[str, str], path: Path) -> Iterator[Chunk]:
         named = {"title": self._titles(kinds), "brand": _BRANDS, "price": ("price",)}
         found = {ours: next((n for n in names if kinds.get(n) in _SINGLE), None) for ours, names in named.items()}
-        chosen = {"product_id": "item_id"} | {ours: name for ours, name in found.items() if name}
+        chosen = {"product_id": self.item} | {ours: name for ours, name in found.items() if name}
         category = next((name for name in _PATHS if kinds.get(name) in ("token", "token_seq")), None)
         taken = {*chosen.values(), category}
         data = _titled(raw.select(chosen))
@@ -117,7 +122,7 @@ class RecBole:
             data = data.append_column("attributes", _attributes(raw, flat))
         yield Chunk(table="products", data=data, file=str(path), lines=raw.lines, rejects=raw.rejects)
         for name in (name for name, kind in kinds.items() if kind == "token_seq" and name not in taken):
-            yield _several(raw, name, str(path))
+            yield _several(raw, self.item, name, str(path))
 
     def _titles(self, kinds: Mapping[str, str]) -> Sequence[str]:
         if self.title is None:
@@ -126,31 +131,30 @@ class RecBole:
             raise ConfigError(f"reader recbole: title: no column {self.title!r} in .item; {nearest(self.title, kinds)}")
         return (self.title,)
 
+    def _rows(self, path: Path, ending: str, table: str) -> Iterator[tuple[Raw, Mapping[str, str]]]:
+        """Rows under plain names, and the type of each column."""
+        source = one_source(path, (f".{ending}",))
+        kinds = _header(source, ending, {"user": self.user, "item": self.item})
+        layout = Layout(table=table, header=tuple(kinds), delimiter="\t", quoted=False, skip=1)
+        for raw in read_delimited(source, layout):
+            yield raw, kinds
+
     def _links(self) -> dict[str, str]:
         """Entity → product."""
         path = self._file("link")
         found: dict[str, str] = {}
-        for raw, _ in _rows(path, "link", "edges") if path else ():
+        for raw, _ in self._rows(path, "link", "edges") if path else ():
             if raw.rejects:
                 raise DataError(str(raw.rejects[0]))
-            pairs = zip(raw.data["entity_id"].to_pylist(), raw.data["item_id"].to_pylist(), strict=True)
+            pairs = zip(raw.data["entity_id"].to_pylist(), raw.data[self.item].to_pylist(), strict=True)
             found |= {entity: item for entity, item in pairs if entity and item}
         return found
 
 
-def _rows(path: Path, ending: str, table: str) -> Iterator[tuple[Raw, Mapping[str, str]]]:
-    """Rows under plain names, and the type of each column."""
-    kinds = _header(path, ending)
-    layout = Layout(table=table, header=tuple(kinds), delimiter="\t", quoted=False, skip=1)
-    for raw in read_delimited(one_source(path, (f".{ending}",)), layout):
-        yield raw, kinds
-
-
-def _header(path: Path, ending: str) -> Mapping[str, str]:
+def _header(source: Source, ending: str, options: Mapping[str, str]) -> Mapping[str, str]:
     """Column → type, from a file's first line."""
-    needed = _NEEDED[ending]
+    needed = [options.get(name, name) for name in _NEEDED[ending]]
     expected = f"tab-separated columns {', '.join(f'{name}:token' for name in needed)}, …"
-    source = one_source(path, (f".{ending}",))
     with text_stream(source, encoding="utf-8", expected=expected) as text:
         first = next(bounded_lines(text, source.name), "").rstrip("\r\n")
     kinds: dict[str, str] = {}
@@ -161,9 +165,11 @@ def _header(path: Path, ending: str) -> Mapping[str, str]:
             allowed = ", ".join(_TYPES)
             raise DataError(f"{source.name}:1: column {column[:200]!r} {what} (types: {allowed}); expected {expected}")
         kinds[name] = kind
-    for name in needed:
+    for part, name in zip(_NEEDED[ending], needed, strict=True):
         if name not in kinds:
-            raise DataError(f"{source.name}:1: lacks {name!r}; found: {', '.join(kinds)[:300]}; expected {expected}")
+            hint = f"; set {part}: <column> where the {part}s are in another one" if part in options else ""
+            found = ", ".join(kinds)[:300]
+            raise DataError(f"{source.name}:1: lacks {name!r}; found: {found}; expected {expected}{hint}")
     if ending == "inter" and any(name.endswith("_list") for name in kinds):
         raise DataError(f"{source.name}:1: holds sequences cut for a benchmark (*_list); give the plain .inter file")
     return kinds
@@ -191,11 +197,11 @@ def _attributes(raw: Raw, names: list[str]) -> pa.Array:
     return pa.array(rows, pa.map_(pa.string(), pa.string()))
 
 
-def _several(raw: Raw, name: str, file: str) -> Chunk:
+def _several(raw: Raw, item: str, name: str, file: str) -> Chunk:
     """An edge for each value of a column of sequences."""
     values = _split(raw.data[name], "token_seq").combine_chunks()
     target, row = values.flatten(), pc.list_parent_indices(values)
-    data = pa.table({"source": raw.data["item_id"].combine_chunks().take(row), "target": target})
+    data = pa.table({"source": raw.data[item].combine_chunks().take(row), "target": target})
     data = data.append_column("relation", pa.array([f"has_{name}"] * len(data), pa.string()))
     said = pc.and_(pc.not_equal(target, ""), pc.is_valid(data["source"].combine_chunks()))
     data = data.set_column(1, "target", pc.binary_join_element_wise(name, target, ":"))

@@ -61,6 +61,31 @@ def test_a_wrong_mapping_is_told_before_a_file_is_opened(table, file, message) -
         list(build(Columns, {table: {"path": "nowhere.csv", **file}}).read())
 
 
+def test_ratings_alone_are_a_shop(raw: Path, tmp_path: Path) -> None:
+    (raw / "r.csv").write_text("user_id,parent_asin,rating,timestamp\nu1,B1,5.0,1511544070\nu2,B1,1.0,1511544071\n")
+    columns = {"shopper_id": "user_id", "product_id": "parent_asin", "time": "timestamp"}
+    file = {"path": raw / "r.csv", "columns": columns, "constants": {"kind": "purchase"}}
+    shop = shop_of(build(Columns, {"events": file}), tmp_path)
+    assert shop.read("products", ["product_id", "title"]).to_pylist() == [{"product_id": "B1", "title": "B1"}]
+    assert [row["kind"] for row in shop.read("events").to_pylist()] == ["purchase", "purchase"]
+    assert not rejected(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("constants", "message"),
+    [
+        ({}, "events.columns: lacks 'kind'.*events.constants kind: <the value"),
+        ({"kynd": "purchase"}, "events.constants.kynd: unknown column.*'kind'"),
+        ({"time": "0"}, "events.constants.time: is among the columns too"),
+    ],
+)
+def test_wrong_constants_are_told(constants: dict[str, str], message: str) -> None:
+    columns = {"shopper_id": "u", "product_id": "i", "time": "t"}
+    file = {"path": "nowhere.csv", "columns": columns, "constants": constants}
+    with pytest.raises(ConfigError, match=message):
+        list(build(Columns, {"events": file}).read())
+
+
 def test_columns_needs_a_table_and_a_known_format(raw: Path) -> None:
     with pytest.raises(ConfigError, match="name at least one table"):
         list(Columns().read())

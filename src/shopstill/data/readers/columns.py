@@ -18,6 +18,7 @@ from shopstill.core.errors import ConfigError, DataError, nearest
 from shopstill.data.chunk import Chunk, Raw, Scale, query_ids
 from shopstill.data.readers._delimited import Layout, read_delimited
 from shopstill.data.readers._files import Source, existing, sources_in
+from shopstill.data.readers._named import named_by_events
 from shopstill.data.readers._objects import as_list, as_map, as_text, read_objects
 from shopstill.data.readers._parquet import read_parquet
 from shopstill.data.schema import SCHEMAS
@@ -52,6 +53,8 @@ class TableFile:
         low: the smallest grade.
         high: the largest grade.
         zero: the grade that is worth nothing.
+        constants: our column → the value that every row has, where the file has no such column: ratings that are all
+            purchases have ``kind: purchase``.
         values: our column → {the file's value → ours}, such as ``kind: {pv: impression, buy: purchase}``.
         repeats: the file repeats an id with every row that names it; the first row counts.
     """
@@ -68,6 +71,7 @@ class TableFile:
     low: float | None = None
     high: float | None = None
     zero: float = 0.0
+    constants: Mapping[str, str] = Field(default_factory=dict)
     values: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     repeats: bool = False
 
@@ -86,6 +90,9 @@ class TableFile:
 @config
 class Columns:
     """Reads tables from files whose columns a mapping names.
+
+    A shop without ``products`` has those that its events name, titled by their id: ratings alone, such as
+    ``user_id,parent_asin,rating,timestamp``, need ``events`` with ``constants: {kind: purchase}`` and no more.
 
     Attributes:
         products: the catalogue.
@@ -116,7 +123,10 @@ class Columns:
                 names.add(name)
                 if _numbered(table, file) and len(names) > 1:
                     raise DataError(f"{name}: is a second file of {file.path}; lines do for ids of one: map product_id")
-                yield _chunk(table, file, name, raw)
+                chunk = _chunk(table, file, name, raw)
+                if table == "events" and self.products is None:
+                    yield named_by_events(chunk.data.select(["product_id"]), chunk.lines, name)
+                yield chunk
 
     def sources(self) -> list[Path]:
         """The files."""
@@ -137,17 +147,21 @@ def _numbered(table: str, file: TableFile) -> bool:
 
 def _check(table: str, file: TableFile) -> None:
     known = [*SCHEMAS[table].names, *((_QUERY,) if table in ("judgments", "events") else ())]
-    for column in file.columns:
-        if column not in known:
-            raise ConfigError(f"{table}.columns.{column}: unknown column; {nearest(column, known)}")
+    for option, given in (("columns", file.columns), ("constants", file.constants)):
+        for column in given:
+            if column not in known:
+                raise ConfigError(f"{table}.{option}.{column}: unknown column; {nearest(column, known)}")
+    if both := sorted({*file.columns} & {*file.constants}):
+        raise ConfigError(f"{table}.constants.{both[0]}: is among the columns too; leave one out")
     derived = {"query_id"} if table == "queries" or _QUERY in file.columns else set()
     derived |= {"product_id"} if _numbered(table, file) else set()
     derived |= {"gain", "grade" if "label" in file.columns else "gain"}
     needed = [f.name for f in SCHEMAS[table] if not f.nullable and f.name not in derived]
     for column in needed:
-        if column not in file.columns:
+        if column not in file.columns and column not in file.constants:
             raise ConfigError(
-                f"{table}.columns: lacks {column!r}, which every row needs; add {column}: <column of {file.path}>"
+                f"{table}.columns: lacks {column!r}, which every row needs; add {column}: <column of {file.path}>, or "
+                f"to {table}.constants {column}: <the value of every row>"
             )
     if "label" in file.columns and "grade" not in file.columns and not file.labels:
         raise ConfigError(
@@ -204,6 +218,8 @@ def _format(file: TableFile) -> str:
 
 def _chunk(table: str, file: TableFile, name: str, raw: Raw) -> Chunk:
     data = raw.select(file.columns)
+    for column, value in file.constants.items():
+        data = data.append_column(column, pa.array([value] * len(raw.lines), pa.string()))
     data = _with_query_ids(table, data)
     if _numbered(table, file):
         data = data.append_column("product_id", raw.lines.cast(pa.string()))

@@ -90,7 +90,7 @@ def amazon(folder: Path) -> Sample:
             SampleFile(path=reviews, plain=False),
             SampleFile(
                 path=products,
-                add=appending(lambda text: b'{"parent_asin": "B8", "title": ' + as_json(text) + b"}\n"),
+                add=appending(lambda text: b'{"title": "Green mug", "parent_asin": ' + as_json(text) + b"}\n"),
                 ragged=b"[1]\n",
             ),
         ),

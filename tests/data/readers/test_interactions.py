@@ -184,6 +184,25 @@ def test_amazon_prices(raw: Path, tmp_path: Path) -> None:
     assert [p["price"] for p in shop.read("products").to_pylist()] == [9.5, 1299.0, None, None, None, None, 7.0]
 
 
+def test_amazon_products_keep_what_can_be_read(raw: Path, tmp_path: Path) -> None:
+    images = {"hi_res": [None, "http://h2.jpg"], "large": ["http://l1.jpg", None], "variant": ["MAIN", "PT01"]}
+    whole = {"store": "Acme", "categories": [], "main_category": "Home", "price": "None", "images": images}
+    rows = [
+        {"parent_asin": "1", "title": "", **whole, "details": '{"Colour": "red", "Deep": {"x": 1}, "None": null}'},
+        {"parent_asin": "2", "title": None, **whole, "details": "{broken", "images": {"hi_res": [], "large": []}},
+        {"parent_asin": "3", "title": " ", **whole, "details": [1], "price": {"from": 1}, "images": {"hi_res": [True]}},
+    ]
+    meta, reviews = raw / "meta.jsonl", raw / "reviews.jsonl"
+    meta.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    reviews.write_text(json.dumps({"user_id": "a", "parent_asin": "1", "timestamp": 1588687728923}) + "\n")
+    products = shop_of(Amazon(reviews=(reviews,), products=(meta,)), tmp_path).read("products").to_pylist()
+    assert [(p["title"], p["brand"], p["category"], p["price"]) for p in products] == [
+        (number, "Acme", ["Home"], None) for number in "123"
+    ]
+    assert [p["attributes"] for p in products] == [[("Colour", "red")], None, None]
+    assert [p["image"] for p in products] == ["http://l1.jpg", None, None]
+
+
 def test_a_reader_of_events_is_read_in_pieces(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [f"{n % 40},{n * 7 % 60},{n * 7 % 60 % 5},pv,{1511544070 + n}\n" for n in range(2_000)]
     path = raw / "UserBehavior.csv"

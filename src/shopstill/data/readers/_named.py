@@ -1,9 +1,10 @@
-"""Products of sources that know them by events alone."""
+"""Products that their source names by an id alone: in events, or in a row without a title."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from shopstill.data.chunk import Chunk
 
@@ -23,3 +24,12 @@ def named_by_events(data: pa.Table, lines: pa.Array, file: str) -> Chunk:
     products = data.take(rows)
     products = products.append_column("title", products["product_id"])
     return Chunk(table="products", data=products, file=file, lines=lines.take(rows), repeats=True)
+
+
+def titled(data: pa.Table) -> pa.Table:
+    """Rows of products with the id as the title where there is no other."""
+    if "title" not in data.column_names:
+        return data.append_column("title", data["product_id"])
+    blank = pc.equal(pc.utf8_trim_whitespace(data["title"]), "")
+    title = pc.coalesce(pc.if_else(blank, pa.scalar(None, pa.string()), data["title"]), data["product_id"])
+    return data.set_column(data.column_names.index("title"), "title", title)

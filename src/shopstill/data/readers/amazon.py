@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from pydantic import Field
 from shopstill.core.config import config
 from shopstill.data.chunk import WRONG_TYPE, Chunk, Raw
 from shopstill.data.readers._files import Source, existing, sources_in
-from shopstill.data.readers._named import named_by_events
+from shopstill.data.readers._named import named_by_events, titled
 from shopstill.data.readers._objects import Objects, as_list, as_map, as_text, read_objects
 
 _SUFFIXES = (".jsonl", ".json")
@@ -37,8 +40,10 @@ class Amazon:
 
     A product is a ``parent_asin``, under which sizes and colours are one. The store is the brand; ``details`` are the
     attributes, without those that hold further objects; where ``categories`` is empty, ``main_category`` is the path.
-    A price that is no number (such as ``from 9.99``) is none. A product that only reviews know, because its products
-    file is not given or lacks it, is titled by its id. Ratings and texts of reviews are not kept.
+    The form on Hugging Face is read as well: ``details`` as JSON in text, ``images`` as an object of lists. A price
+    that is no number (such as ``from 9.99``) is none; of a product with a part that cannot be read, such as
+    ``details``, the others are kept. A product without a title, or that only reviews know, because its products file
+    is not given or lacks it, is titled by its id. Ratings and texts of reviews are not kept.
 
     Attributes:
         reviews: files of reviews, such as ``All_Beauty.jsonl.gz``.
@@ -82,11 +87,18 @@ class Amazon:
 
 
 def _products(source: Source) -> Iterator[Chunk]:
-    kinds: dict[str, Any] = dict.fromkeys(("parent_asin", "title", "description", "store"), as_text)
-    kinds |= {"categories": as_list, "price": _price, "details": _details, "images": _image}
+    parts: dict[str, Callable[[Any], Any]] = {
+        "description": as_text,
+        "store": as_text,
+        "categories": as_list,
+        "price": _price,
+    }
+    parts |= {"details": _details, "images": _image}
+    kinds: dict[str, Any] = {"parent_asin": as_text, "title": as_text}
+    kinds |= {name: partial(_readable, convert) for name, convert in parts.items()}
     for objects in read_objects(source, table="products"):
         raw = _with_paths(objects).columns(kinds)
-        data = raw.select(_PRODUCTS)
+        data = titled(raw.select(_PRODUCTS))
         yield Chunk(table="products", data=data, file=source.name, lines=raw.lines, rejects=raw.rejects)
 
 
@@ -107,15 +119,32 @@ def _flag(value: Any) -> str | None:
     raise TypeError(f"{WRONG_TYPE}: true or false is expected")
 
 
+def _readable(convert: Callable[[Any], Any], value: Any) -> Any:
+    """A part of a product, or none where it is of the wrong kind: no reason to lose the others."""
+    try:
+        return convert(value)
+    except TypeError:
+        return None
+
+
 def _price(value: Any) -> str | None:
     text = (as_text(value) or "").strip().removeprefix("$").replace(",", "")
-    return text if text.replace(".", "", 1).isdecimal() else None
+    return text if text.isascii() and text.replace(".", "", 1).isdecimal() else None
 
 
 def _details(value: Any) -> list[tuple[str, str]] | None:
+    if isinstance(value, str):
+        value = _parsed(value)
     if isinstance(value, dict):
         value = {key: item for key, item in value.items() if not _nested(item)}
     return as_map(value)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _nested(value: Any) -> bool:
@@ -123,11 +152,18 @@ def _nested(value: Any) -> bool:
 
 
 def _image(value: Any) -> str | None:
-    """The address of the first picture, the largest that there is."""
-    first = value[0] if isinstance(value, list) and value else value or None
-    if isinstance(first, dict):
-        first = next((first[size] for size in ("hi_res", "large", "thumb") if first.get(size)), None)
-    return as_text(first)
+    """The address of the first picture that has one, the largest that there is."""
+    if isinstance(value, dict):
+        sizes = [part if isinstance(part, list) else [part] for part in value.values()]
+        value = [dict(zip(value, picture, strict=True)) for picture in zip_longest(*sizes)]
+    pictures = value if isinstance(value, list) else [value]
+    return next(filter(None, map(_address, pictures)), None)
+
+
+def _address(picture: Any) -> str | None:
+    if isinstance(picture, dict):
+        picture = next((picture[size] for size in ("hi_res", "large", "thumb") if picture.get(size)), None)
+    return as_text(picture)
 
 
 amazon = Amazon

@@ -15,7 +15,7 @@ from shopstill.core.errors import ConfigError, DataError, nearest
 from shopstill.data.chunk import Chunk, Raw
 from shopstill.data.readers._delimited import Layout, read_delimited
 from shopstill.data.readers._files import Source, bounded_lines, existing, one_source, text_stream
-from shopstill.data.readers._named import named_by_events
+from shopstill.data.readers._named import named_by_events, titled
 from shopstill.data.schema import EventKind
 
 _TYPES = ("token", "token_seq", "float", "float_seq")
@@ -114,7 +114,7 @@ class RecBole:
         chosen = {"product_id": self.item} | {ours: name for ours, name in found.items() if name}
         category = next((name for name in _PATHS if kinds.get(name) in ("token", "token_seq")), None)
         taken = {*chosen.values(), category}
-        data = _titled(raw.select(chosen))
+        data = titled(raw.select(chosen))
         if category:
             data = data.append_column("category", _split(raw.data[category], kinds[category]))
         flat = [name for name, kind in kinds.items() if kind in ("token", "float") and name not in taken]
@@ -173,15 +173,6 @@ def _header(source: Source, ending: str, options: Mapping[str, str]) -> Mapping[
     if ending == "inter" and any(name.endswith("_list") for name in kinds):
         raise DataError(f"{source.name}:1: holds sequences cut for a benchmark (*_list); give the plain .inter file")
     return kinds
-
-
-def _titled(data: pa.Table) -> pa.Table:
-    """With the id as the title where there is no other."""
-    if "title" not in data.column_names:
-        return data.append_column("title", data["product_id"])
-    blank = pc.equal(pc.utf8_trim_whitespace(data["title"]), "")
-    title = pc.coalesce(pc.if_else(blank, pa.scalar(None, pa.string()), data["title"]), data["product_id"])
-    return data.set_column(data.column_names.index("title"), "title", title)
 
 
 def _split(texts: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:

@@ -54,6 +54,24 @@ def test_every_source_of_values(shop: Shop, histories: Histories) -> None:
     assert (found.code_A.dtype, found.start_I.dtype) == (np.int32, np.int64)
 
 
+def test_values_of_every_relation_of_having_count(
+    shop_of: Callable[..., Shop], some: Callable[..., Histories], caplog: pytest.LogCaptureFixture
+) -> None:
+    edges = [
+        {"source": "i1", "relation": "has_genre", "target": "genre:pop"},
+        {"source": "i2", "relation": "has_attribute", "target": "7"},
+        {"source": "i2", "relation": "hasty", "target": "8"},
+    ]
+    products = [{"product_id": name, "title": name} for name in ("i1", "i2")]
+    shop, histories = shop_of([], products, edges), some([(1, 0), (2, 1)])
+    with caplog.at_level("INFO"):
+        found = item_attributes(shop, histories, AttributeConfig(least=1))
+    assert set(found.names.to_pylist()) == {"has_genre=genre:pop", "has_attribute=7"}
+    assert "from the relations has_attribute, has_genre" in caplog.text
+    chosen = item_attributes(shop, histories, AttributeConfig(least=1, relations=("hasty",)))
+    assert chosen.names.to_pylist() == ["hasty=8"]
+
+
 def test_rare_values_go(shop: Shop, histories: Histories) -> None:
     found = item_attributes(shop, histories)
     assert set(found.names.to_pylist()) == {"category=Home", "colour=red", "has_attribute=attribute:7"}

@@ -5,6 +5,7 @@ I items, A entries of all items, V values.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,6 +20,10 @@ from shopstill.data.shop import Shop
 
 _ROWS = 1 << 18
 _STEP = "\x1f"
+_HAS = "has_"
+"""How a relation begins whose targets are values of their source."""
+
+log = logging.getLogger(__name__)
 
 
 @config
@@ -29,7 +34,8 @@ class AttributeConfig:
         brand: the brand.
         category: every step of the category's path, named with the steps above it.
         attributes: the pairs of the products' attributes.
-        relations: relations of the shop's edges whose targets are values of their source, such as ``has_attribute``.
+        relations: relations of the shop's edges whose targets are values of their source, such as ``has_attribute``;
+            None for all of the shop's whose names begin with ``has_``, which the log names.
         least: values of fewer items are left out: nothing can be learnt from them.
         most: how many values are kept, those of most items.
         id_dropout: in training, the chance that an item's own vector is left out, so that its attributes speak for it
@@ -41,7 +47,7 @@ class AttributeConfig:
     brand: bool = True
     category: bool = True
     attributes: bool = True
-    relations: tuple[str, ...] = ("has_attribute",)
+    relations: tuple[str, ...] | None = None
     least: int = Field(default=2, ge=1)
     most: int = Field(default=20_000, ge=1)
     id_dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -121,10 +127,19 @@ def entries(shop: Shop, item_ids: pa.Array, settings: AttributeConfig) -> Iterat
         for name in wanted:
             place, value = _VALUES[name](known.column(name))
             yield item[place], value
-    relations = pa.array(settings.relations, pa.string())
-    for batch in shop.scan("edges", rows=_ROWS) if settings.relations else ():
-        known, item = _known(batch.filter(pc.is_in(batch["relation"], value_set=relations)), "source", item_ids)
+    yield from _edges(shop, item_ids, settings.relations)
+
+
+def _edges(shop: Shop, item_ids: pa.Array, relations: tuple[str, ...] | None) -> Iterator[tuple[Int64, pa.Array]]:
+    taken: set[str] = set()
+    for batch in shop.scan("edges", rows=_ROWS) if relations is None or relations else ():
+        said = batch["relation"]
+        of_values = pc.starts_with(said, _HAS) if relations is None else pc.is_in(said, pa.array(relations))
+        known, item = _known(batch.filter(of_values), "source", item_ids)
+        taken.update(pc.unique(known["relation"]).to_pylist())
         yield item, pc.binary_join_element_wise(known["relation"], known["target"], "=")
+    if taken:
+        log.info("attributes of items from the relations %s", ", ".join(sorted(taken)))
 
 
 def _known(batch: pa.RecordBatch, column: str, item_ids: pa.Array) -> tuple[pa.RecordBatch, Int64]:

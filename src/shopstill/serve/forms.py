@@ -19,6 +19,9 @@ Kind = Literal["completion", "category", "brand", "product"]
 DEPTH = 1000
 """How far down a ranking may be paged."""
 
+MOST_TAKEN_UP = 10_000
+"""Products of a history that may be sent; a model reads the latest of them."""
+
 LONGEST = 512
 """Characters of a query."""
 
@@ -246,7 +249,8 @@ class Recommend:
     """What a shopper may want next.
 
     Attributes:
-        history: ids of products that the shopper took up, from the oldest; what the model does not know is passed over.
+        history: ids of products that the shopper took up, from the oldest; what the model does not know is passed over,
+            and it reads the latest.
         limit: how many products.
         filters: what a product must be.
         exclude: ids of products that are left out.
@@ -254,7 +258,7 @@ class Recommend:
         model: name of a loaded model of histories; None for the first one.
     """
 
-    history: tuple[Id, ...] = Field(max_length=DEPTH)
+    history: tuple[Id, ...] = Field(max_length=MOST_TAKEN_UP)
     limit: Limit = 10
     filters: Filters = Field(default_factory=Filters)
     exclude: tuple[Id, ...] = Field(default=(), max_length=DEPTH)

@@ -85,6 +85,10 @@ def test_products_are_put_into_the_bundles_classes(start: Start, folders: dict[s
         assert [part for _, part in found] == pytest.approx([part for _, part in first], abs=1e-5)
     assert answer.json()["model"] == "both"
     data = [{**product, "picture": f"data:image/png;base64,{product['picture']}"} for product in products]
+    lines = [base64.encodebytes(base64.b64decode(product["picture"])).decode() for product in products]
+    assert all("\n" in picture.strip() for picture in lines)
+    data[0] |= {"picture": f"data:image/png;base64,{lines[0]}"}
+    data[1] |= {"picture": lines[1]}
     assert _best(client.post("/categorise", json={"products": data, "limit": 2})) == _best(answer)
 
 

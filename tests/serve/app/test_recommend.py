@@ -108,6 +108,13 @@ def test_what_is_deleted_goes_and_what_comes_back_is_there(client: TestClient, e
     assert len(_ids(client, filters={"price_min": ITEMS - 1})) == 1
 
 
+def test_the_latest_of_a_long_history_count(client: TestClient) -> None:
+    long = [f"a product that was sold once, {at}" for at in range(10_000 - len(HISTORY))]
+    answer = client.post("/recommend", json={"history": long + HISTORY}).json()
+    assert answer["unknown"] == len(long)
+    assert [item["id"] for item in answer["items"]] == _expected(lambda at: True, 10)
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "kind", "told"),
     [
@@ -116,7 +123,7 @@ def test_what_is_deleted_goes_and_what_comes_back_is_there(client: TestClient, e
         ({"history": HISTORY, "model": "none"}, 404, "unknown_model", "'none': not loaded"),
         ({"history": HISTORY, "limit": 101}, 422, "invalid", "limit"),
         ({"history": [""]}, 422, "invalid", "history.0"),
-        ({"history": ["x"] * 1001}, 422, "invalid", "history"),
+        ({"history": ["x"] * 10_001}, 422, "invalid", "history"),
         ({"limit": 3}, 422, "invalid", "history"),
         ({"history": HISTORY, "filter": {}}, 422, "invalid", "filter"),
     ],

@@ -12,7 +12,7 @@ from shopstill.serve.app.errors import Refusal, busy, unread
 from shopstill.serve.app.settings import Settings
 
 _PROBES = ("/healthz", "/readyz")
-_TEXTS = ("/rerank", "/embed")
+_TEXTS = ("/rerank", "/embed", "/recommend")
 _PICTURES = "/categorise"
 
 

@@ -34,7 +34,7 @@ class Settings:
         rate: requests a second for each key or client; 0 for no limit.
         burst: requests at once that the rate lets pass.
         search_bytes: longest body of most requests.
-        texts_bytes: longest body that brings texts: rerank, embed, one product.
+        texts_bytes: longest body that brings texts: rerank, embed, recommend, one product.
         pictures_bytes: longest body that brings pictures.
         bulk_bytes: longest body of products.
         bodies_bytes: bodies of all requests together.

@@ -83,11 +83,12 @@ def _pixels(bundle: LabelBundle, products: tuple[Shown, ...], limits: ImageLimit
 
 
 def _file(picture: str | None, field: str) -> bytes | None:
-    """The bytes of a picture that came as text."""
+    """The bytes of a picture that came as text; line breaks, as many encoders put in, are passed over."""
     if picture is None:
         return None
     start, comma, rest = picture.partition(",")
+    text = rest if comma and start.startswith("data:") else picture
     try:
-        return base64.b64decode(rest if comma and start.startswith("data:") else picture, validate=True)
+        return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as cause:
         raise WrongField(field, f"is not base64 ({cause}); encode the file's bytes so") from None

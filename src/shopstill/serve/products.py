@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,4 +86,12 @@ def _checked(row: Any, where: str) -> Product:
         fault = cause.errors()[0]
         field = ".".join(map(str, fault["loc"])) or "product"
         shown = repr(fault["input"])[:80]
-        raise DataError(f"{where}: {field}: {shown}: {fault['msg']}; mend the row, or leave it out") from None
+        raise DataError(f"{where}: {field}: {shown}: {_remedy(fault)}") from None
+
+
+def _remedy(fault: Mapping[str, Any]) -> str:
+    """What is wrong and what to do: a path that is written as text is said as the steps that are wanted."""
+    if fault["type"] == "tuple_type" and isinstance(fault["input"], str):
+        steps = json.dumps([step.strip() for step in fault["input"].split(">")], ensure_ascii=False)
+        return f"is text where a path from the root to the leaf is expected; write it as {steps[:200]}"
+    return f"{fault['msg']}; mend the row, or leave it out"

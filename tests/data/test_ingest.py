@@ -9,7 +9,7 @@ import pytest
 from shopstill.core.errors import DataError
 from shopstill.data.chunk import Reject, Scale
 from shopstill.data.duplicates import merge_pairs
-from shopstill.data.ingest import ingest
+from shopstill.data.ingest import ingest, tell
 from shopstill.data.rejects import Rejects
 from shopstill.data.schema import REJECTED, SCHEMAS
 from shopstill.data.shop import Shop
@@ -47,6 +47,25 @@ def test_text_is_cleaned_types_are_cast_and_languages_found(chunk, take_in) -> N
     )  # fmt: skip
     assert second["language"] == "zh"
     assert not done.rejects()
+
+
+def test_rows_set_aside_are_told_with_the_first_of_them_and_the_place_of_all(chunk, take_in, caplog) -> None:
+    ids = ["1", "2", "3"]
+    done = take_in(
+        chunk("products", file="p.csv", product_id=ids, title=["mug", "cup", "jug"], price=["1", "cheap", "dear"]),
+        chunk("queries", query_id=["a"], text=["mug"]),
+    )
+    with caplog.at_level("INFO"):
+        tell(done.report.plain(), done.folder)
+    first, place = done.report.first["products"], done.folder / "rejected.parquet"
+    warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert warned == [f"products: 2 of 3 rows set aside; the first: {first}; all of them: {place}"]
+    assert first.startswith("p.csv:3: products.price: wrong type")
+    assert [m for m in caplog.messages if m.endswith("kept")] == [
+        "products: 1 of 3 rows kept",
+        "queries: 1 of 1 rows kept",
+    ]
+    tell({"counts": {"products": 3}}, done.folder)
 
 
 def test_a_bad_row_is_written_down_with_its_place_and_counted(chunk, take_in) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -173,9 +174,14 @@ def _ratio(cell: Cell, times: float) -> Ratio:
     )
 
 
+def _prepared() -> dict[str, Any]:
+    rows = {"read": {"products": 39_000, "queries": 9_463}, "kept": {"products": 38_211, "queries": 9_463}}
+    return {"conflicting": 3, **rows, "repeated": {}, "rejected": {"products: wrong type": 789}}
+
+
 def _lineage() -> list[Artifact]:
     made = [
-        ("shop", "prepare", {"train.csv.zip": "9c" * 16}, {"products": 38_211, "queries": 9_463, "rejected": 0}),
+        ("shop", "prepare", {"train.csv.zip": "9c" * 16}, _prepared()),
         ("teacher", "teacher", {"shop": "a0" * 16}, {"epochs": 2, "valid_spearman": 0.5281}),
         ("labels", "labels", {"shop": "a0" * 16, "teacher": "a1" * 16}, {"pairs": 312_400, "pairs_per_second": 171.4}),
         ("fast", "student", {"labels": "a2" * 16}, {"seconds": 412.0}),

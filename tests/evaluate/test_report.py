@@ -74,6 +74,16 @@ def test_every_section_is_there_and_linked(text: str) -> None:
     ]
 
 
+def test_the_lineage_says_what_became_of_the_rows(text: str) -> None:
+    for said in (
+        "rows read: products 39,000, queries 9,463",
+        "rows kept: products 38,211, queries 9,463",
+        "rows set aside: products: wrong type 789",
+    ):
+        assert f"<li>{said}</li>" in text
+    assert "rows repeated" not in text
+
+
 def test_charts_and_tables_have_words_for_those_who_cannot_see_them(text: str) -> None:
     told = Elements(text)
     charts = [a for name, a in told.seen if name == "svg"]

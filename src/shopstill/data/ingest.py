@@ -28,6 +28,7 @@ from shopstill.data.shop import ShopWriter
 log = logging.getLogger(__name__)
 
 _SAY_EVERY_SECONDS = 10.0
+REJECTS = "rejected.parquet"
 DANGLING = "dangling id"
 REPEATED_ID = "duplicate id"
 _KEYS = {"products": "product_id", "queries": "query_id"}
@@ -46,6 +47,7 @@ class IngestReport:
         repeated: rows left out because an equal row, or in a file that repeats its products or queries a row of the
             same id, was there before; by table.
         rejected: rows in ``rejected.parquet``, by ``table: reason``.
+        first: the first rejected row and what is wrong with it, by table.
         conflicting: pairs that were judged more than once with different grades; the mean was kept.
         duplicates: products of another id and the same text, brand, category and attributes as an earlier one, without
             regard to case; they stay in the shop, and ``duplicates.parquet`` names the earlier one.
@@ -57,6 +59,7 @@ class IngestReport:
     kept: dict[str, int]
     repeated: dict[str, int]
     rejected: dict[str, int]
+    first: dict[str, str]
     conflicting: int
     duplicates: int
     seconds: float
@@ -88,7 +91,7 @@ def ingest(chunks: Iterable[Chunk], folder: Path, strict: bool = False) -> Inges
     folder.mkdir(parents=True, exist_ok=True)
     spool = folder / "spool"
     try:
-        with Rejects(folder / "rejected.parquet", strict) as rejects, ShopWriter(folder / "shop") as writer:
+        with Rejects(folder / REJECTS, strict) as rejects, ShopWriter(folder / "shop") as writer:
             intake = _Intake(writer, rejects, spool)
             for chunk in chunks:
                 intake.take(chunk)
@@ -101,11 +104,29 @@ def ingest(chunks: Iterable[Chunk], folder: Path, strict: bool = False) -> Inges
         kept=dict(writer.counts),
         repeated=dict(+intake.repeated),
         rejected=dict(rejects.counts),
+        first={table: str(reject) for table, reject in rejects.first.items()},
         conflicting=intake.conflicting,
         duplicates=write_duplicates(folder, intake.contents),
         seconds=round(time.monotonic() - started, 3),
         peak_bytes=peak_memory_bytes(),
     )
+
+
+def tell(report: Mapping[str, Any], folder: Path) -> None:
+    """Log how many rows each table kept and, as a warning, how many were set aside, and where they are.
+
+    Args:
+        report: an ``IngestReport`` as plain values; what it lacks is passed over.
+        folder: where the shop was written to.
+    """
+    for table, read in report.get("read", {}).items():
+        aside = sum(count for what, count in report["rejected"].items() if what.partition(":")[0] == table)
+        log.info("%s: %s of %s rows kept", table, f"{report['kept'].get(table, 0):,}", f"{read:,}")
+        if aside:
+            where = f"all of them: {folder / REJECTS}"
+            first = report.get("first", {}).get(table)
+            told = f"the first: {first}; {where}" if first else where
+            log.warning("%s: %s of %s rows set aside; %s", table, f"{aside:,}", f"{read:,}", told)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from shopstill import __version__
 from shopstill.core.artifact import Artifact, Draft
 from shopstill.core.config import plain
 from shopstill.core.fingerprint import fingerprint, source_fingerprint
-from shopstill.data.ingest import ingest
+from shopstill.data.ingest import ingest, tell
 from shopstill.data.shop import Shop
 from shopstill.data.simulate import Simulate, simulate
 from shopstill.evaluate.costs import load as load_costs
@@ -53,7 +53,9 @@ def prepare(flow: Run) -> Artifact:
         pq.write_table(split, draft.folder / "split.parquet")
         draft.measurements["content"] = fingerprint([shop.fingerprint, split.to_pydict()])
 
-    return flow.stages.make("prepare", config, sources, make)
+    made = flow.stages.make("prepare", config, sources, make)
+    tell(made.measurements, made.path)
+    return made
 
 
 def teach(flow: Run, shop: Artifact) -> Artifact:

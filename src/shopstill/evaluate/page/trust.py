@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -15,6 +15,7 @@ from shopstill.evaluate.results import Disagreement, Shown
 from shopstill.evaluate.words import metric_title, nothing, number
 
 _CARDS = 6
+_ROWS = {"read": "rows read", "kept": "rows kept", "repeated": "rows repeated", "rejected": "rows set aside"}
 
 
 def disagreements(findings: Findings) -> Html | None:
@@ -112,6 +113,11 @@ def _artifact(artifact: Artifact, names: dict[str, str]) -> Html:
         tag("li", f"{name.replace('_', ' ')} {_plain(value)}")
         for name, value in artifact.measurements.items()
         if isinstance(value, int | float | str)
+    ]
+    measured += [
+        tag("li", f"{words}: ", ", ".join(f"{name} {_plain(count)}" for name, count in found.items()))
+        for kind, words in _ROWS.items()
+        if isinstance(found := artifact.measurements.get(kind), Mapping) and found
     ]
     return tag(
         "tr",

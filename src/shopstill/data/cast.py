@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from shopstill.core.errors import DataError
 from shopstill.data.chunk import WRONG_TYPE, Chunk, Reject, Scale
+from shopstill.data.prices import amount
 from shopstill.data.schema import SCHEMAS, EventKind
 from shopstill.data.text import language, normalise
 
@@ -20,6 +21,7 @@ MISSING = "missing"
 UNKNOWN_GRADE = "unknown grade"
 TEXTS = frozenset({"title", "description", "brand", "text", "label"})
 SPLITS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "dev": "valid", "test": "test"}
+PRICE = "a price such as 1299.00, $1,299.00 or 1.299,00 € (1,299 may be either, so write its cents)"
 KINDS: tuple[str, ...] = get_args(EventKind)
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
@@ -74,6 +76,8 @@ class Caster:
             return self._checked(raw, f.name, times(raw), "a time such as 2024-05-01T12:00:00, or seconds since 1970")
         if pa.types.is_integer(f.type):
             return self._checked(raw, f.name, integers(raw, f.type), "a whole number")
+        if f.name == "price":
+            return self._checked(raw, f.name, prices(raw), PRICE)
         if pa.types.is_floating(f.type):
             return self._checked(raw, f.name, numbers(raw), "a number")
         if pa.types.is_nested(raw.type) or pa.types.is_boolean(raw.type):
@@ -147,6 +151,16 @@ def numbers(raw: pa.Array) -> pa.Array:
     else:
         found = raw.cast(pa.float64(), safe=False)
     return pc.if_else(pc.is_finite(found), found, pa.scalar(None, pa.float64()))
+
+
+def prices(raw: pa.Array) -> pa.Array:
+    """Numbers, and what ``amount`` reads of texts that are none by themselves; null where that is nothing.
+
+    >>> prices(pa.array(["9.5", "1.299,00 €", "1.299", "1,299", "cheap"])).to_pylist()
+    [9.5, 1299.0, 1.299, None, None]
+    """
+    found = numbers(raw)
+    return pc.coalesce(found, numbers(_by_value(raw, amount))) if pa.types.is_string(raw.type) else found
 
 
 def integers(raw: pa.Array, kind: pa.DataType) -> pa.Array:

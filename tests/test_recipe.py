@@ -230,6 +230,17 @@ def test_a_source_that_is_not_there_is_named_before_anything_runs(tiny_recipe: V
         check(_made(tiny_recipe, shop=shop))
 
 
+def test_faults_of_a_column_mapping_are_named_before_anything_runs(tiny_recipe: Values, tmp_path: Path) -> None:
+    products = {"path": str(tmp_path / "p.csv"), "columns": {"product_id": "sku", "title": "name", "titel": "x"}}
+    queries = {"path": str(tmp_path / "q.csv"), "columns": {"query_id": "id"}}
+    with pytest.raises(ConfigError, match=r"products.columns.titel: .*'title'\?.*\nqueries.columns: lacks 'text'"):
+        check(_made(tiny_recipe, shop={"reader": "columns", "products": products, "queries": queries}))
+    del products["columns"]["titel"]
+    (tmp_path / "p.csv").write_text("sku,title\n1,Mug\n")
+    with pytest.raises(DataError, match=r"p.csv:1: the header lacks 'name'"):
+        check(_made(tiny_recipe, shop={"reader": "columns", "products": products}))
+
+
 _TYPES = {
     "object": dict,
     "array": list,

@@ -59,6 +59,27 @@ def test_columns_reads_events_edges_and_parquet(raw: Path, tmp_path: Path) -> No
 def test_a_wrong_mapping_is_told_before_a_file_is_opened(table, file, message) -> None:
     with pytest.raises(ConfigError, match=message):
         list(build(Columns, {table: {"path": "nowhere.csv", **file}}).read())
+    with pytest.raises(ConfigError, match=message):
+        build(Columns, {table: {"path": "nowhere.csv", **file}}).sources()
+
+
+def test_sources_hold_the_mapping_against_the_headers_of_the_files(raw: Path) -> None:
+    (raw / "p.csv").write_text("sku,name\n1,Mug\n")
+    pq.write_table(pa.table({"sku": ["1"], "name": ["Mug"]}), raw / "p.parquet")
+    with zipfile.ZipFile(raw / "p.zip", "w") as archive:
+        archive.writestr("p.tsv", "sku\tname\n1\tMug\n")
+    for name in ("p.csv", "p.parquet", "p.zip"):
+        file = {"path": raw / name, "columns": {"product_id": "sku", "title": "name"}}
+        assert build(Columns, {"products": file}).sources() == [raw / name]
+        with pytest.raises(DataError, match=r"lacks .*'brand'"):
+            build(Columns, {"products": {**file, "attributes": ["brand"]}}).sources()
+
+
+def test_a_mapping_is_held_against_a_header_of_the_recipe(raw: Path) -> None:
+    (raw / "p.csv").write_text("1,Mug\n")
+    file = {"path": raw / "p.csv", "header": ["sku", "name"], "columns": {"product_id": "sku", "title": "nam"}}
+    with pytest.raises(ConfigError, match=r"products.header: lacks 'nam', which is mapped; did you mean 'name'"):
+        list(build(Columns, {"products": file}).read())
 
 
 def test_ratings_alone_are_a_shop(raw: Path, tmp_path: Path) -> None:

@@ -68,6 +68,17 @@ def read_delimited(source: Source, layout: Layout) -> Iterator[Raw]:
             yield piece.take()
 
 
+def read_header(source: Source, layout: Layout) -> list[str]:
+    """The columns' names: the file's, or the layout's where the file does not give them.
+
+    Raises:
+        DataError: as ``read_delimited``.
+    """
+    with text_stream(source, encoding=layout.encoding, expected=layout.expected()) as text:
+        records = _records(bounded_lines(text, source.name), layout)
+        return list(layout.header) if layout.header else _header(records, source.name, layout)
+
+
 @dataclass(frozen=True)
 class _Fault:
     """A record that is no row: why, which of its fields is at fault, and how it starts."""

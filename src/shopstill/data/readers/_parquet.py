@@ -33,13 +33,13 @@ def read_parquet(path: Path, columns: Sequence[str], *, table: str) -> Iterator[
         raise DataError(f"{path}: is damaged behind row {done:,} ({_first(cause)}); get the file again") from None
 
 
-def parquet_columns(path: Path) -> list[str]:
-    """Names of a Parquet file's columns.
+def parquet_columns(path: Path, wanted: Sequence[str] = ()) -> list[str]:
+    """Names of a Parquet file's columns, some of which must be there.
 
     Raises:
-        DataError: the file is missing or no Parquet.
+        DataError: the file is missing or no Parquet, or lacks a wanted column.
     """
-    return list(_open(path, ()).schema_arrow.names)
+    return list(_open(path, wanted).schema_arrow.names)
 
 
 def _open(path: Path, columns: Sequence[str]) -> pq.ParquetFile:

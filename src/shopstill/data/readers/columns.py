@@ -16,11 +16,11 @@ from pydantic import Field
 from shopstill.core.config import config
 from shopstill.core.errors import ConfigError, DataError, nearest
 from shopstill.data.chunk import Chunk, Raw, Scale, query_ids
-from shopstill.data.readers._delimited import Layout, read_delimited
+from shopstill.data.readers._delimited import Layout, read_delimited, read_header
 from shopstill.data.readers._files import Source, existing, sources_in
 from shopstill.data.readers._named import named_by_events
 from shopstill.data.readers._objects import as_list, as_map, as_text, read_objects
-from shopstill.data.readers._parquet import read_parquet
+from shopstill.data.readers._parquet import parquet_columns, read_parquet
 from shopstill.data.schema import SCHEMAS
 
 Format = Literal["auto", "csv", "tsv", "json", "parquet"]
@@ -119,8 +119,6 @@ class Columns:
             DataError: a file is missing or is not what it claims to be.
         """
         for table, file in self._files():
-            _check(table, file)
-        for table, file in self._files():
             names: set[str] = set()
             for name, raw in _raws(table, file):
                 names.add(name)
@@ -132,14 +130,25 @@ class Columns:
                 yield chunk
 
     def sources(self) -> list[Path]:
-        """The files."""
-        return [existing(file.path) for _, file in self._files()]
+        """The files, whose headers have what the mapping names.
+
+        Raises:
+            ConfigError: as ``read``; all faults of the mapping are named.
+            DataError: a file is missing, or lacks a column that is mapped.
+        """
+        files = self._files()
+        found = [existing(file.path) for _, file in files]
+        for table, file in files:
+            _check_header(table, file)
+        return found
 
     def _files(self) -> list[tuple[str, TableFile]]:
         named = [(table, getattr(self, table)) for table in SCHEMAS]
         found = [(table, file) for table, file in named if file is not None]
         if not found:
             raise ConfigError(f"reader columns: name at least one table: {', '.join(SCHEMAS)}")
+        if faults := [fault for table, file in found for fault in _faults(table, file)]:
+            raise ConfigError("\n".join(faults))
         return found
 
 
@@ -148,55 +157,72 @@ def _numbered(table: str, file: TableFile) -> bool:
     return table == "products" and "product_id" not in file.columns
 
 
-def _check(table: str, file: TableFile) -> None:
+def _faults(table: str, file: TableFile) -> Iterator[str]:
+    """What is wrong with a mapping, whatever the file holds."""
     known = [*SCHEMAS[table].names, *((_QUERY,) if table in ("judgments", "events") else ())]
     for option, given in (("columns", file.columns), ("constants", file.constants)):
         for column in given:
             if column not in known:
-                raise ConfigError(f"{table}.{option}.{column}: unknown column; {nearest(column, known)}")
-    if both := sorted({*file.columns} & {*file.constants}):
-        raise ConfigError(f"{table}.constants.{both[0]}: is among the columns too; leave one out")
+                yield f"{table}.{option}.{column}: unknown column; {nearest(column, known)}"
+    for column in sorted({*file.columns} & {*file.constants}):
+        yield f"{table}.constants.{column}: is among the columns too; leave one out"
     derived = {"query_id"} if table == "queries" or _QUERY in file.columns else set()
     derived |= {"product_id"} if _numbered(table, file) else set()
     derived |= {"gain", "grade" if "label" in file.columns else "gain"}
     needed = [f.name for f in SCHEMAS[table] if not f.nullable and f.name not in derived]
     for column in needed:
         if column not in file.columns and column not in file.constants:
-            raise ConfigError(
+            yield (
                 f"{table}.columns: lacks {column!r}, which every row needs; add {column}: <column of {file.path}>, or "
                 f"to {table}.constants {column}: <the value of every row>"
             )
     if "label" in file.columns and "grade" not in file.columns and not file.labels:
-        raise ConfigError(
-            f"{table}.labels: says nothing about the labels in {file.columns['label']!r}; add <label>: [grade, gain]"
-        )
+        yield f"{table}.labels: says nothing about the labels in {file.columns['label']!r}; add <label>: [grade, gain]"
+    header = file.header or _wanted(file)
+    for column in _wanted(file):
+        if column not in header:
+            yield f"{table}.header: lacks {column!r}, which is mapped; {nearest(column, header)}"
+
+
+def _check_header(table: str, file: TableFile) -> None:
+    """Hold the mapping against what the file says of its columns; JSON says nothing before it is read."""
+    kind, wanted = _format(file), _wanted(file)
+    if kind == "parquet":
+        parquet_columns(file.path, wanted)
+    elif kind != "json":
+        for source in sources_in(file.path, _SUFFIXES[kind]):
+            read_header(source, _layout(table, file, wanted, kind))
+
+
+def _wanted(file: TableFile) -> list[str]:
+    """The file's columns that are mapped, each once."""
+    return list(dict.fromkeys([*file.columns.values(), *file.named().values()]))
 
 
 def _raws(table: str, file: TableFile) -> Iterator[tuple[str, Raw]]:
-    wanted = list(dict.fromkeys([*file.columns.values(), *file.named().values()]))
-    kind = _format(file)
+    wanted, kind = _wanted(file), _format(file)
     if kind == "parquet":
         for raw in read_parquet(file.path, wanted, table=table):
             yield str(file.path), raw
         return
     for source in sources_in(file.path, _SUFFIXES[kind]):
-        for raw in _objects(table, file, source) if kind == "json" else _delimited(table, file, source, wanted, kind):
+        layout = _layout(table, file, wanted, kind)
+        for raw in _objects(table, file, source) if kind == "json" else read_delimited(source, layout):
             yield source.name, raw
 
 
-def _delimited(table: str, file: TableFile, source: Source, wanted: list[str], kind: str) -> Iterator[Raw]:
-    layout = Layout(
+def _layout(table: str, file: TableFile, wanted: list[str], kind: str) -> Layout:
+    return Layout(
         table=table,
         required=wanted,
         delimiter="\t" if kind == "tsv" else file.delimiter,
         encoding=file.encoding,
         header=file.header,
     )
-    return read_delimited(source, layout)
 
 
 def _objects(table: str, file: TableFile, source: Source) -> Iterator[Raw]:
-    kinds: dict[str, Any] = dict.fromkeys((*file.columns.values(), *file.named().values()), as_text)
+    kinds: dict[str, Any] = dict.fromkeys(_wanted(file), as_text)
     if "category" in file.columns:
         kinds[file.columns["category"]] = partial(as_list, separator=file.category_separator)
     if "attributes" in file.columns:

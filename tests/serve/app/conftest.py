@@ -29,12 +29,11 @@ from shopstill.serve.forms import (
     Next,
     Product,
     Ranked,
-    Recommend,
-    Recommended,
     Search,
     Suggestion,
     Why,
 )
+from shopstill.serve.recommendations import Recommend, Recommended
 
 BASE = "http://localhost"
 

@@ -17,12 +17,11 @@ from shopstill.serve.forms import (
     Hit,
     ModelState,
     Product,
-    Recommend,
-    Recommended,
     Search,
     Suggestion,
     Why,
 )
+from shopstill.serve.recommendations import Recommend, Recommended
 
 
 class Engine(Protocol):

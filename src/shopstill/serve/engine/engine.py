@@ -37,8 +37,6 @@ from shopstill.serve.forms import (
     Hit,
     ModelState,
     Product,
-    Recommend,
-    Recommended,
     Search,
     Suggestion,
     Why,
@@ -47,6 +45,7 @@ from shopstill.serve.index import live
 from shopstill.serve.index.catalogue import Catalogue
 from shopstill.serve.index.live import Live, Snapshot
 from shopstill.serve.index.ready import Ready
+from shopstill.serve.recommendations import Recommend, Recommended
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from shopstill.serve.bundle.load import load_history
 from shopstill.serve.bundle.scan import Wanted
 from shopstill.serve.engine.beside import Beside
 from shopstill.serve.engine.legs import COMPARED
-from shopstill.serve.forms import Next, Recommend, Recommended
 from shopstill.serve.index import facets
 from shopstill.serve.index.catalogue import Catalogue
+from shopstill.serve.recommendations import Next, Recommend, Recommended
 
 
 class Recommenders:

@@ -11,7 +11,7 @@ from shopstill.serve.app.answering import answered
 from shopstill.serve.app.openapi import router, said
 from shopstill.serve.app.reading import body
 from shopstill.serve.app.state import of
-from shopstill.serve.forms import Recommend, Recommended
+from shopstill.serve.recommendations import Recommend, Recommended
 
 routes = router("search")
 

@@ -26,14 +26,13 @@ from shopstill.serve.forms import (
     Hit,
     ModelState,
     Moved,
-    Next,
     Product,
     Ranked,
     Search,
     Suggestion,
     Why,
 )
-from shopstill.serve.recommendations import Recommend, Recommended
+from shopstill.serve.recommendations import Next, Recommend, Recommended
 
 BASE = "http://localhost"
 

@@ -126,7 +126,7 @@ def test_bombs_are_refused_before_they_go_off(saved) -> None:
             decode(_png_head(side, side), SAME)
     with pytest.raises(ImageFault, match=r"too large: its pixels are [\d,]+ times its file, which looks like a bomb"):
         decode(_png_head(6_000, 6_000), SAME)
-    blank = saved(np.zeros((3_000, 3_000, 3), np.uint8), "WEBP", lossless=True)
+    blank = saved(np.zeros((5_000, 5_000, 3), np.uint8), "WEBP", lossless=True)
     with pytest.raises(ImageFault, match="bomb"):
         decode(blank, SAME)
     with pytest.raises(ImageFault, match="the file has 100 bytes; 99 at most"):
@@ -138,6 +138,12 @@ def test_bombs_are_refused_before_they_go_off(saved) -> None:
     head, tail = text[:33], text[33:]
     with pytest.raises(ImageFault, match="broken picture"):
         decode(head + _chunk(b"zTXt", b"k\0\0" + bomb) + tail, SAME)
+
+
+def test_a_flat_picture_is_no_bomb(saved) -> None:
+    flat = saved(np.full((3_000, 3_000, 3), 200, np.uint8))
+    assert 500 * len(flat) < 3 * 3_000**2
+    assert (decode(flat, SAME) == 200).all()
 
 
 @pytest.mark.parametrize(

@@ -127,9 +127,9 @@ def test_what_cannot_be_used_is_named(product: dict[str, Any], field: str, told:
 
 
 def test_a_bomb_is_refused_before_it_is_decoded(start: Start) -> None:
-    picture = _sent(np.zeros((3000, 3000, 3), np.uint8))
-    assert len(picture) < 50_000
-    answer = start().post("/categorise", json={"products": [{"picture": picture}]})
+    picture = _sent(np.zeros((5000, 5000, 3), np.uint8))
+    assert len(picture) < 120_000
+    answer = start(picture_pixels=30_000_000).post("/categorise", json={"products": [{"picture": picture}]})
     assert (answer.status_code, answer.json()["error"]["field"]) == (422, "products.0.picture")
     assert "looks like a bomb" in answer.json()["error"]["message"]
 

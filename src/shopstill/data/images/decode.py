@@ -19,8 +19,9 @@ __all__ = ["ImageFault", "ImageForm", "ImageLimits", "decode", "decoder"]
 FOREIGN = "no picture"
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 _ORIENTATION = 0x0112
-_SUSPECT = 4_000_000
-"""Pixels below which no picture is a bomb, however well it is compressed."""
+_SUSPECT = (64 << 20) // 3
+"""Pixels up to which no picture is a bomb, however well it is compressed: 64 MiB when decoded, as a photograph of 22
+megapixels has. Flat pictures, such as a plain swatch, reach ratios of 800, so that the ratio alone tells nothing."""
 
 
 @config
@@ -48,8 +49,8 @@ class ImageLimits:
     Attributes:
         file_bytes: of the file.
         pixels: of the picture; a pixel takes up to 8 bytes while it is decoded.
-        ratio: pixels' bytes to the file's, for a picture of over 4 million pixels. Photographs reach some 100; a
-            picture of nothing at all, or a bomb, a thousand and more.
+        ratio: pixels' bytes to the file's, for a picture of over 64 MiB when decoded. Photographs reach some 100; a
+            picture of nothing at all, or a bomb, 800 and more.
     """
 
     file_bytes: int = Field(default=1 << 26, ge=1)

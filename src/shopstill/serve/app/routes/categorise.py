@@ -48,7 +48,8 @@ def _hold_pictures(settings: Settings, asked: Categorise) -> None:
     Raises:
         Refusal: there are more, or one is larger.
     """
-    given = {at: len(product.picture) for at, product in enumerate(asked.products) if product.picture is not None}
+    sent = {at: product.picture for at, product in enumerate(asked.products) if product.picture is not None}
+    given = {at: len(picture) - picture.count("\n") - picture.count("\r") for at, picture in sent.items()}
     if len(given) > settings.pictures:
         message = f"products: have {len(given)} pictures; {settings.pictures} at most, send the others apart"
         raise several([Faulty(message=message, field="products")])

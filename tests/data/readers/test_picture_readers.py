@@ -73,7 +73,8 @@ def test_pictures_in_a_zip_are_named_by_archive_and_member(fashion: Path, tmp_pa
 
 def test_a_folder_a_class(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = tmp_path / "pictures"
-    for name in ("b/inner/Blue Mug.png", "b/x.GIF", "a/x.webp", "top.bmp", "a/Thumbs.db", "a/.hidden.jpg"):
+    shown = ("b/inner/Blue Mug.png", "b/x.GIF", "a/x.webp", "top.bmp", "c/y.jfif", "c/z.jpe")
+    for name in (*shown, "a/Thumbs.db", "a/.hidden.jpg"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(b"")
     with caplog.at_level(logging.INFO):
@@ -82,10 +83,24 @@ def test_a_folder_a_class(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
         ("a/x.webp", "x", ["a"]),
         ("b/inner/Blue Mug.png", "Blue Mug", ["b", "inner"]),
         ("b/x.GIF", "x", ["b"]),
+        ("c/y.jfif", "y", ["c"]),
+        ("c/z.jpe", "z", ["c"]),
         ("top.bmp", "top", None),
     ]
     assert rows[1]["image"] == str(root / "b/inner/Blue Mug.png")
-    assert "1 files that are no pictures, such as a/Thumbs.db" in caplog.text
+    assert "1 of 7 files are no pictures, such as a/Thumbs.db" in caplog.text
+
+
+@pytest.mark.parametrize(("pictures", "level"), [(8, "WARNING"), (9, "INFO")])
+def test_many_files_that_are_no_pictures_are_a_warning(
+    pictures: int, level: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "pictures").mkdir()
+    for name in ("notes.txt", *(f"{at}.png" for at in range(pictures))):
+        (tmp_path / "pictures" / name).write_bytes(b"")
+    with caplog.at_level(logging.INFO):
+        list(ImageFolder(path=tmp_path / "pictures").read())
+    assert [record.levelname for record in caplog.records] == [level]
 
 
 def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from types import TracebackType
 from shopstill.core.errors import DataError
 from shopstill.data.readers._files import kind_of
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif")
 ABSENT, ADDRESS, TOO_LARGE, BROKEN = "no such picture", "an address", "too large", "broken picture"
 _INSIDE = re.compile(r"(?P<archive>.*?\.zip)!/(?P<member>.+)", re.IGNORECASE | re.DOTALL)
 _REMOTE = re.compile(r"(?:[a-z][a-z\d+.-]+:)?//|data:", re.IGNORECASE)

@@ -22,8 +22,9 @@ class ImageFolder:
     """Reads products from the names of pictures: ``shoes/boots/red-1.jpg`` is in the class shoes > boots.
 
     A product's id is its path below the folder, its title the file's name without its ending. A picture that lies in no
-    folder has no category. Files with other endings than jpg, jpeg, png, webp, bmp and gif, and hidden ones, are passed
-    over and counted in the log. A file's ``line`` is its number in the order of names.
+    folder has no category. Files with other endings than jpg, jpeg, jpe, jfif, png, webp, bmp and gif, and hidden ones,
+    are passed over and counted in the log: as a warning where they are more than one in ten. A file's ``line`` is its
+    number in the order of names.
 
     Attributes:
         path: the folder, or a zip of one.
@@ -40,11 +41,12 @@ class ImageFolder:
         names = files_in(self.path)
         pictures = [name for name in names if is_picture(name)]
         if not pictures:
-            others = ", ".join(names[:5]) or "nothing"
-            raise DataError(f"{self.path}: holds no picture ({', '.join(SUFFIXES)}); found: {others}")
-        if len(names) > len(pictures):
+            there = ", ".join(names[:5]) or "nothing"
+            raise DataError(f"{self.path}: holds no picture ({', '.join(SUFFIXES)}); found: {there}")
+        if others := len(names) - len(pictures):
+            level = logging.WARNING if 10 * others > len(names) else logging.INFO
             first = next(name for name in names if not is_picture(name))
-            log.info("%s: %d files that are no pictures, such as %s", self.path, len(names) - len(pictures), first)
+            log.log(level, "%s: %d of %d files are no pictures, such as %s", self.path, others, len(names), first)
         for begin in range(0, len(pictures), ROWS):
             yield self._chunk(pictures[begin : begin + ROWS], begin + 1)
 

@@ -27,7 +27,7 @@ def fashion(folder: Path) -> Sample:
         files=(
             SampleFile(
                 path=styles,
-                add=appending(lambda text: b"9,Men,Apparel,Topwear,Shirts,Red,,2011,Casual," + quoted(text) + b"\n"),
+                add=appending(lambda text: quoted(text) + b",Men,Apparel,Topwear,Shirts,Red,,2011,Casual,Shirt\n"),
                 ragged=b"8,Men,too few\n",
             ),
             SampleFile(path=_archive(folder / "images.zip", ("images/15970.jpg", "images/39386.jpg")), plain=False),

@@ -54,6 +54,22 @@ def test_fashion_rows_become_products(fashion: Path, tmp_path: Path, caplog: pyt
     assert "1 of 3 products have no picture" in caplog.text
 
 
+def test_fashion_names_may_be_missing_or_begin_with_quotes(fashion: Path, tmp_path: Path) -> None:
+    row = "Men,Apparel,Topwear,Shirts,Red,Fall,2011,Casual"
+    names = ["", '"Bad" quote 4', '"Bad", more', '"Bad" "', "Shirt"]
+    (fashion / "styles.csv").write_text(HEAD + "".join(f"{at},{row},{name}\n" for at, name in enumerate(names)))
+    found = products(Fashion(path=fashion), tmp_path)
+    assert [(p["product_id"], p["title"]) for p in found] == [
+        ("0", "0"),
+        ("1", '"Bad" quote 4'),
+        ("2", "Bad, more"),
+        ("3", '"Bad" "'),
+        ("4", "Shirt"),
+    ]
+    assert found[0]["category"] == ["Apparel", "Topwear", "Shirts"]
+    assert found[1]["image"] == str(fashion / "images" / "1.jpg")
+
+
 def test_pictures_in_a_zip_are_named_by_archive_and_member(fashion: Path, tmp_path: Path) -> None:
     before = products(Fashion(path=fashion), tmp_path)
     with zipfile.ZipFile(fashion / "images.zip", "w") as archive:

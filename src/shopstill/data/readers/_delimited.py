@@ -15,6 +15,7 @@ from shopstill.data.chunk import BROKEN, VALUE_LENGTH, Raw, Reject, broken
 from shopstill.data.readers._files import Source, bounded_lines, text_stream
 
 ROWS = 32_768
+_CLOSED = re.compile(r'"[^"]*"')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,8 @@ class Layout:
         quoted: whether ``"`` quotes fields that hold delimiters or line ends.
         header: the columns' names where the file does not give them.
         skip: lines to pass over at the start.
-        open_ended: the last column takes the rest of a row with too many fields: text whose delimiters nobody quoted.
+        open_ended: the last column takes the rest of a row with too many fields: text whose delimiters nobody quoted,
+            and which may begin with a word in quotes.
     """
 
     table: str
@@ -170,7 +172,19 @@ def _records(lines: Iterator[str], layout: Layout) -> Iterator[tuple[int, list[s
             return
         except csv.Error as cause:
             start = "".join(tape)
-            yield line, _Fault(str(cause), _field_at_fault(start, layout.delimiter), start[:VALUE_LENGTH])
+            fault = _Fault(str(cause), _field_at_fault(start, layout.delimiter), start[:VALUE_LENGTH])
+            yield line, _unquoted(tape, layout) or fault
+
+
+def _unquoted(tape: list[str], layout: Layout) -> list[str] | None:
+    """The fields of a line whose last column holds quotes that are its own, such as ``"Bad" Boys``; else None."""
+    line = tape[0] if layout.open_ended and len(tape) == 1 else ""
+    if not line or len(line) > csv.field_size_limit():
+        return None
+    last = len(layout.required) - 1
+    fields = line.rstrip("\r\n").split(layout.delimiter, last)
+    sound = len(fields) > last and _CLOSED.match(fields[last]) and '"' not in "".join(fields[:last])
+    return fields if sound else None
 
 
 def _taped(lines: Iterator[str], tape: list[str]) -> Iterator[str]:

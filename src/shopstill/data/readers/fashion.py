@@ -14,6 +14,7 @@ from shopstill.data.chunk import Chunk, Raw
 from shopstill.data.images.files import files_in, is_picture, place
 from shopstill.data.readers._delimited import Layout, read_delimited
 from shopstill.data.readers._files import existing, one_source
+from shopstill.data.readers._named import titled
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,8 @@ class Fashion:
 
     The category is the path of master category, subcategory and article type; gender, base colour, season, year and
     usage become attributes. A row with more fields than the header has a name with commas: they are put back. A
-    product without a picture stays in the shop without one, and is counted in the log.
+    product without a name is titled by its id; one without a picture stays in the shop without one, and is counted in
+    the log.
 
     Attributes:
         path: the folder that holds ``styles.csv`` and the pictures, or the CSV itself.
@@ -87,7 +89,7 @@ def _by_id(pictures: Path) -> dict[str, str]:
 
 
 def _products(raw: Raw, pictures: dict[str, str]) -> pa.Table:
-    data = raw.select({"product_id": "id", "title": "productDisplayName"})
+    data = titled(raw.select({"product_id": "id", "title": "productDisplayName"}))
     images = [pictures.get((text or "").strip()) for text in data["product_id"].to_pylist()]
     columns = (raw.data[name].to_pylist() for name in _CLASSES)
     paths = [_path(steps) for steps in zip(*columns, strict=True)]

@@ -47,7 +47,7 @@ class Judging:
     """How models are judged."""
 
     metrics: tuple[Annotated[str, AfterValidator(_known)], ...] = Field(
-        default=("ndcg@10", "spearman"), min_length=1, description="the primary metric first"
+        default=("ndcg@10", "spearman"), min_length=1, description="the primary first; else a recipe takes its task's"
     )
     min_candidates: int = Field(default=2, ge=1, description="queries with fewer rows have no value of their own")
     relevant_grade: float | None = Field(default=None, description="least relevant grade; null: any gain above 0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,7 +36,7 @@ from shopstill.recipe.parts import (
     Teacher,
     Trained,
 )
-from shopstill.tasks import TASKS
+from shopstill.tasks import TASKS, measures_of
 from shopstill.tasks.relevance import Relevance
 from shopstill.teach.mine import Mine
 
@@ -82,7 +83,8 @@ class Recipe:
 def read(path: Path, changes: Iterable[str] = ()) -> Recipe:
     """Read a recipe file.
 
-    ``${NAME}`` and ``${NAME:-otherwise}`` in a value stand for environment variables.
+    ``${NAME}`` and ``${NAME:-otherwise}`` in a value stand for environment variables. Where ``judging`` names no metric,
+    it is by those of the task.
 
     Args:
         path: YAML.
@@ -102,7 +104,11 @@ def read(path: Path, changes: Iterable[str] = ()) -> Recipe:
         raise ConfigError(f"{path}: holds {type(values).__name__} where a mapping is expected, such as 'name: my-run'")
     for change in changes:
         values = override(values, *_change(change))
-    return build(Recipe, _expand(values), str(path))
+    values = _expand(values)
+    made = build(Recipe, values, str(path))
+    if "metrics" in (values.get("judging") or {}):
+        return made
+    return replace(made, judging=replace(made.judging, metrics=measures_of(made.task).usual))
 
 
 def _change(text: str) -> tuple[str, Any]:

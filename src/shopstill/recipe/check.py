@@ -8,6 +8,7 @@ from shopstill.compress._chain import check_chain
 from shopstill.compress.distil import Distil
 from shopstill.core.errors import ConfigError, nearest
 from shopstill.data.simulate import Simulate
+from shopstill.evaluate.quality import parse_metric
 from shopstill.evaluate.results import RANDOM
 from shopstill.losses import LOSSES, check_options
 from shopstill.models.cross import Cross
@@ -16,7 +17,7 @@ from shopstill.models.pretrained import missing
 from shopstill.models.towers import Towers
 from shopstill.recipe import Recipe
 from shopstill.recipe.parts import ScoresTeacher, Trained, guard_of, members, twin_of
-from shopstill.tasks import BASELINES, TEACHER, Task
+from shopstill.tasks import BASELINES, TEACHER, Task, measures_of
 from shopstill.types import Term
 
 
@@ -28,7 +29,13 @@ def check(recipe: Recipe) -> None:
             teacher does not have; the file of scores is not there. All faults of the recipe itself are named.
         DataError: a source of the shop is not there.
     """
-    faults = [*_name_faults(recipe), *_task_faults(recipe), *_model_faults(recipe), *_chain_faults(recipe)]
+    faults = [
+        *_name_faults(recipe),
+        *_task_faults(recipe),
+        *_judging_faults(recipe),
+        *_model_faults(recipe),
+        *_chain_faults(recipe),
+    ]
     for place, terms, taught in _objectives(recipe):
         faults += [f"{place}: {fault}" for fault in _term_faults(terms, taught, recipe.task)]
     if faults:
@@ -104,6 +111,20 @@ def _task_faults(recipe: Recipe) -> Iterator[str]:
             yield f"{place}: {task.kind} trains no {model.kind!r}; {nearest(model.kind, task.models)}"
     if isinstance(recipe.teacher, ScoresTeacher) and task.takes != "scores":
         yield f"teacher: scores made elsewhere are of pairs, but {task.kind} has {task.takes}; train a teacher"
+
+
+def _judging_faults(recipe: Recipe) -> Iterator[str]:
+    """Metrics that the task cannot measure, and folds that it does not have."""
+    kind, measures = recipe.task.kind, measures_of(recipe.task)
+    for metric in map(parse_metric, recipe.judging.metrics):
+        if metric.base not in measures.known:
+            fitting = " or ".join(measures.known)
+            yield f"judging.metrics: {kind} cannot measure {metric.name}; use {fitting}, such as {measures.usual[0]}"
+        elif measures.depth and not 0 < (metric.cutoff or 0) <= measures.depth:
+            named = f"{metric.base}@{measures.depth}"
+            yield f"judging.metrics: {metric.name}: {kind} ranks {measures.depth} at most; use {named} or less"
+    if recipe.split.folds and not measures.folds:
+        yield f"split.folds: {kind} has no folds, which part queries; leave them out, or run with several seeds"
 
 
 def _model_faults(recipe: Recipe) -> Iterator[str]:

@@ -1,9 +1,21 @@
 """Tasks: what is learnt and how it is judged, a file a task."""
 
 from shopstill.core.registry import Registry
-from shopstill.tasks._course import BASELINES, TEACHER, Course, Labels, Part, Task
+from shopstill.tasks._course import BASELINES, TEACHER, Course, Labels, Measures, Part, Task, measures_of
 from shopstill.tasks._rows import Questions, RowCourse
 
-__all__ = ["BASELINES", "TASKS", "TEACHER", "Course", "Labels", "Part", "Questions", "RowCourse", "Task"]
+__all__ = [
+    "BASELINES",
+    "TASKS",
+    "TEACHER",
+    "Course",
+    "Labels",
+    "Measures",
+    "Part",
+    "Questions",
+    "RowCourse",
+    "Task",
+    "measures_of",
+]
 
 TASKS = Registry("shopstill.tasks", "task")

@@ -22,6 +22,7 @@ from shopstill.evaluate.compare import Judging
 from shopstill.evaluate.costs import Costs
 from shopstill.evaluate.judged import Truth
 from shopstill.evaluate.latency import Timing
+from shopstill.evaluate.quality import METRICS
 from shopstill.export.bundle import About
 from shopstill.models.families import Model
 from shopstill.teach.mine import Mine
@@ -38,6 +39,27 @@ BASELINES = ("bm25", "popularity", "item_knn", "markov", "commonest")
 """Names that the report keeps for what needs no training."""
 
 M = TypeVar("M", bound=Model)
+
+
+PLACED = ("ndcg", "ndcg_exp", "mrr", "map", "recall", "hr", "precision")
+"""Metrics, without their cutoff, of where in a ranking something stands."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measures:
+    """What a task can be judged by.
+
+    Attributes:
+        usual: the metrics where a recipe names none, the primary one first.
+        known: names of all that it can measure, without their cutoff.
+        depth: where its rankings end, so that metrics need a cutoff that is no deeper; None where they do not end.
+        folds: whether the test sets of several folds are judged as one.
+    """
+
+    usual: tuple[str, ...] = ("ndcg@10", "spearman")
+    known: tuple[str, ...] = METRICS
+    depth: int | None = None
+    folds: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +172,10 @@ class Course(ABC, Generic[M]):
 
 
 class Task(Protocol):
-    """The configuration of a task: a frozen dataclass with its file's name as ``kind``."""
+    """The configuration of a task: a frozen dataclass with its file's name as ``kind``.
+
+    It may have ``measures``, which says what it can be judged by; ``measures_of`` tells it of any task.
+    """
 
     kind: Any
 
@@ -176,3 +201,9 @@ class Task(Protocol):
     def open(self, shop: Shop, split: pa.Table, settings: SplitConfig, seed: int) -> Course[Any]:
         """The course over a prepared shop."""
         ...
+
+
+def measures_of(task: Task) -> Measures:
+    """What a task can be judged by: all metrics and folds, where it does not say."""
+    found: Measures = getattr(task, "measures", Measures())
+    return found

@@ -10,6 +10,17 @@ import pyarrow.compute as pc
 
 from shopstill.data.histories import AttributeConfig, ColdItems, Histories, Part, cold_items, item_attributes
 from shopstill.data.shop import Shop
+from shopstill.evaluate.wording import Wording
+from shopstill.tasks._turns import call_of
+
+WORDS = Wording(
+    unit="shopper",
+    units="shoppers",
+    rows="next items, each ranked among the whole catalogue",
+    ranked="items",
+    shown="The latest items of a history, and what each one ranks first; 1 is the item that came next.",
+    **call_of("answer", "histories"),
+)
 
 
 def asked(histories: Histories, part: Part, name: str) -> pa.Table:

@@ -6,7 +6,6 @@ Shapes: ``N`` products of a part, ``K`` classes.
 from __future__ import annotations
 
 import base64
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,12 +20,13 @@ from shopstill.core.config import config, plain
 from shopstill.core.errors import ConfigError
 from shopstill.core.fingerprint import fingerprint
 from shopstill.data.classes import SEPARATOR, ClassConfig, ClassRows, class_rows, split_classes
-from shopstill.data.images import ImageForm, Images, picture, read_images
+from shopstill.data.images import ImageForm, Images, picture
 from shopstill.data.shop import Shop
 from shopstill.data.split import SplitConfig
 from shopstill.evaluate.costs import Costs
 from shopstill.evaluate.judged import Truth
 from shopstill.evaluate.latency import Timing
+from shopstill.evaluate.quality import OF_CLASSES
 from shopstill.evaluate.wording import Wording
 from shopstill.export.bundle import About
 from shopstill.export.label import write_label_bundle
@@ -35,14 +35,13 @@ from shopstill.models import label as networks
 from shopstill.models.label import Augment, Augmented, LabelFeed, LabelModel, LabelRows, TextNetwork
 from shopstill.tasks import _answers
 from shopstill.tasks._bins import binned
-from shopstill.tasks._course import Form, Part
+from shopstill.tasks._course import Form, Measures, Part
+from shopstill.tasks._pictures import Taken, pictures_of
 from shopstill.tasks._rows import RowCourse
 from shopstill.tasks._turns import call_of
 from shopstill.train.batches import TrainingSet
 
-log = logging.getLogger(__name__)
-
-_PIXELS, _PARITY_ROWS = "pixels", 128
+_PARITY_ROWS = 128
 _WORDS = Wording(
     unit="product",
     units="products",
@@ -82,6 +81,11 @@ class Categorise:
         return "logits"
 
     @property
+    def measures(self) -> Measures:
+        """What it can be judged by."""
+        return Measures(usual=("accuracy", "macro_f1", "ece"), known=OF_CLASSES, folds=False)
+
+    @property
     def prepared(self) -> Mapping[str, Any]:
         """What the split depends on."""
         return {"classes": plain(self.classes), "pictures": self.pictures and plain(self.pictures)}
@@ -94,15 +98,7 @@ class Categorise:
 
     def images(self, shop: Shop, rows: ClassRows) -> Images | None:
         """The products' pictures, decoded once, beside the shop."""
-        if self.pictures is None or rows.table.column("image").null_count == len(rows):
-            return None
-        names = rows.table.column("image").to_pylist()
-        found = read_images(names, self.pictures, shop.path.parent / _PIXELS, root=shop.path)
-        for fault in found.rejects[:_NAMED]:
-            log.warning("%s", fault)
-        if found.missing or found.rejects:
-            log.warning("%d products have no picture, %d one that is broken", found.missing, len(found.rejects))
-        return found
+        return None if self.pictures is None else pictures_of(shop, rows, self.pictures)
 
     def open(self, shop: Shop, split: pa.Table, settings: SplitConfig, seed: int) -> CategoriseCourse:
         """The course over a shop's products."""
@@ -193,7 +189,7 @@ class CategoriseCourse(RowCourse[LabelModel, Products]):
         """What there is to see and to read of products."""
         images = self.images
         return LabelRows(
-            pictures=None if images is None else _Taken(images),
+            pictures=None if images is None else Taken(images),
             picture_N=None if images is None else questions.row_N,
             texts=self._texts,
             text_N=questions.row_N,
@@ -282,17 +278,5 @@ class CategoriseCourse(RowCourse[LabelModel, Products]):
         """The text of every product."""
         return self._texts
 
-
-@dataclass(frozen=True)
-class _Taken:
-    """Pictures by row."""
-
-    images: Images
-
-    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        return self.images.take(rows)
-
-
-_NAMED = 20
 
 categorise = Categorise

@@ -32,7 +32,7 @@ from shopstill.models.towers import TwoTowers
 from shopstill.serve.bundle.load import load_texts
 from shopstill.tasks import _contest, _found
 from shopstill.tasks._catalogue import Catalogue, Pairs
-from shopstill.tasks._course import Course, Form, Labels, Part
+from shopstill.tasks._course import PLACED, Course, Form, Labels, Measures, Part
 from shopstill.tasks._found import DEPTH, ByWords, Pool, Words
 from shopstill.tasks.relevance import Column, PairTask, RelevanceCourse
 from shopstill.train.fit import Judge
@@ -60,6 +60,11 @@ class Retrieval(PairTask):
     kind: Literal["retrieval"] = "retrieval"
     text: tuple[Column, ...] = Field(default=("title",), min_length=1)
     reordered: int = Field(default=20, ge=1, le=DEPTH)
+
+    @property
+    def measures(self) -> Measures:
+        """What it can be judged by."""
+        return Measures(usual=("ndcg@10", "recall@100", "mrr@10"), known=PLACED, depth=DEPTH)
 
     def open(self, shop: Shop, split: pa.Table, settings: SplitConfig, seed: int) -> RetrievalCourse:
         """The course over a shop's catalogue and its judged pairs."""

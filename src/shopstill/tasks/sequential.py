@@ -38,17 +38,15 @@ from shopstill.evaluate.judged import Truth
 from shopstill.evaluate.latency import Timing
 from shopstill.evaluate.quality import parse_metric
 from shopstill.evaluate.ranking import placed
-from shopstill.evaluate.wording import Wording
 from shopstill.export.bundle import About
 from shopstill.export.history import write_history_bundle
 from shopstill.models import families, sequence
 from shopstill.models.sequence import Labelling, Negatives, SequenceModel, SequenceNetwork, Steps
 from shopstill.tasks import _places, _requests, _starts
 from shopstill.tasks._bins import binned
-from shopstill.tasks._course import Course, Form, Labels
+from shopstill.tasks._course import PLACED, Course, Form, Labels, Measures
 from shopstill.tasks._course import Part as PartName
-from shopstill.tasks._histories import asked, cold, titles, unit_ids
-from shopstill.tasks._turns import call_of
+from shopstill.tasks._histories import WORDS, asked, cold, titles, unit_ids
 from shopstill.teach import teacher as teachers
 from shopstill.teach.mine import Mine
 from shopstill.train.fit import Judge
@@ -59,15 +57,6 @@ log = logging.getLogger(__name__)
 _SHOWN, _LATEST, _PARITY_ROWS = 3, 5, 256
 _RANKED, _LEAST_ASKED = 1 << 34, 10_000
 """Scores that ranking a part may take, and questions that are asked however many items there are."""
-
-_WORDS = Wording(
-    unit="shopper",
-    units="shoppers",
-    rows="next items, each ranked among the whole catalogue",
-    ranked="items",
-    shown="The latest items of a history, and what each one ranks first; 1 is the item that came next.",
-    **call_of("answer", "histories"),
-)
 
 
 @config
@@ -107,6 +96,11 @@ class Sequential:
     def takes(self) -> Literal["scores", "logits"]:
         """What its losses compare."""
         return "logits"
+
+    @property
+    def measures(self) -> Measures:
+        """What it can be judged by."""
+        return Measures(usual=("ndcg@10", "hr@10", "mrr"), known=PLACED, folds=False)
 
     def split(self, shop: Shop, settings: SplitConfig) -> pa.Table:
         """The questions of the validation and the test part: ``shopper_id, upto, product_id, split``."""
@@ -262,7 +256,7 @@ class SequentialCourse(Course[SequenceModel]):
                 "next item": binned(known_V[target_N], (0, 5, 20, 100), "event"),
             },
             among=self.titles,
-            words=_WORDS,
+            words=WORDS,
         )
 
     def _told(self, shopper: int, upto: int) -> str:

@@ -83,8 +83,8 @@ class Recipe:
 def read(path: Path, changes: Iterable[str] = ()) -> Recipe:
     """Read a recipe file.
 
-    ``${NAME}`` and ``${NAME:-otherwise}`` in a value stand for environment variables. Where ``judging`` names no metric,
-    it is by those of the task.
+    ``${NAME}`` and ``${NAME:-otherwise}`` in a value stand for environment variables. Where ``judging`` names no
+    metric, it is by those of the task.
 
     Args:
         path: YAML.

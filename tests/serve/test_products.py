@@ -1,9 +1,12 @@
-"""Catalogues that a server is started with: what is faulty is told with its remedy."""
+"""Catalogues that a server is started with, as other programs write them: what is faulty is told with its remedy."""
 
 from __future__ import annotations
 
+from math import nan
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from shopstill.core.errors import DataError
@@ -23,3 +26,31 @@ def test_another_fault_of_a_row_is_told_as_it_is(tmp_path: Path) -> None:
     path.write_text('{"id": "1", "title": "Mug", "price": -1}\n', encoding="utf-8")
     with pytest.raises(DataError, match=r"price: -1: .*mend the row, or leave it out"):
         list(read_products(path)[0])
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "products.jsonl"
+    path.write_text('{"id": "1", "title": "红色 mug"}\n\n{"id": "2", "title": "pan"}\n', encoding="utf-8-sig")
+    found, count = read_products(path)
+    assert ([product.title for product in found], count) == (["红色 mug", "pan"], 2)
+
+
+def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "products.jsonl"
+    path.write_text('{"id": "1", "title": "mug"}\n{\n')
+    with pytest.raises(DataError, match=r"products\.jsonl:2: not JSON"):
+        list(read_products(path)[0])
+
+
+def test_a_table_of_pandas_has_gaps(tmp_path: Path) -> None:
+    rows = [
+        {"id": "1", "title": "mug", "price": nan, "attributes": {"colour": "red"}},
+        {"id": "2", "title": "shirt", "price": 9.5, "attributes": {"size": "s"}},
+        {"id": "3", "title": "pan", "price": None, "attributes": None},
+    ]
+    table = pa.Table.from_pylist(rows)
+    assert pa.types.is_struct(table.schema.field("attributes").type)
+    pq.write_table(table, tmp_path / "products.parquet")
+    found = list(read_products(tmp_path / "products.parquet")[0])
+    assert [product.attributes for product in found] == [{"colour": "red"}, {"size": "s"}, {}]
+    assert [product.price for product in found] == [None, 9.5, None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def of_table(batches: Iterable[pa.RecordBatch], name: str = "products") -> Itera
 
 
 def _of_lines(path: Path) -> Iterator[Product]:
-    with open(path, encoding="utf-8", errors="surrogateescape") as handle:
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as handle:
         for number, line in enumerate(handle, 1):
             if not line.strip():
                 continue
@@ -70,10 +71,15 @@ def _of_lines(path: Path) -> Iterator[Product]:
 
 
 def _shaped(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of a shop's table as a product: what is missing is left out."""
+    """A row of a shop's table as a product: what is missing is left out, as pandas writes it too."""
     known = {"id": row.get("product_id", row.get("id")), **{name: row.get(name) for name in _COLUMNS}}
-    known["attributes"] = dict(row.get("attributes") or ()) or None
-    return {name: value for name, value in known.items() if value not in (None, "", [])}
+    told = dict(row.get("attributes") or ())
+    known["attributes"] = {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in known.items() if value not in (None, "", [], {}) and not _is_nan(value)}
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and isnan(value)
 
 
 _COLUMNS = ("title", "description", "brand", "category", "price", "image", "language")

@@ -95,6 +95,17 @@ def test_faulty_lines_are_named_and_nothing_is_changed(client: Any, key: dict[st
     assert engine.number == 0
 
 
+@pytest.mark.parametrize("price", ["true", '"9.5"'])
+def test_lines_take_no_more_than_a_put_does(client: Any, key: dict[str, str], price: str) -> None:
+    body = f'"title": "a", "price": {price}}}'
+    json = {**key, "content-type": "application/json"}
+    assert client.put("/products/9", content=f"{{{body}", headers=json).status_code == 422
+    lines = [f'{{"id": "9", {body}', f'{{"put": {{"id": "9", {body}}}', f'{{"id":\t"9", {body}']
+    refused = client.post("/products", content="\n".join(lines), headers={**key, **LINES})
+    assert refused.status_code == 422
+    assert [fault["field"] for fault in refused.json()["error"]["faults"]] == ["price", "put.price", "price"]
+
+
 def test_twenty_faulty_lines_are_enough(client: Any, key: dict[str, str]) -> None:
     refused = client.post("/products", content="{}\n" * 1_000, headers={**key, **LINES})
     assert len(refused.json()["error"]["faults"]) == 20

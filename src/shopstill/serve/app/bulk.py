@@ -92,9 +92,9 @@ def _change(line: bytes, number: int) -> Product | str:
     # What a line is shows in its beginning; JSON is read once, where that is what it looks like.
     head = line[:20].replace(b" ", b"")
     if head.startswith(b'{"put":'):
-        found = _PUT.validate_json(line).put
+        found = _PUT.validate_json(line, strict=True).put
     elif head.startswith(b'{"delete":'):
-        found = _DELETE.validate_json(line).delete
+        found = _DELETE.validate_json(line, strict=True).delete
     else:
         found = _unusual(line)
     if b"\\u0000" in line:
@@ -105,5 +105,5 @@ def _change(line: bytes, number: int) -> Product | str:
 def _unusual(line: bytes) -> Product | str:
     keys = _ANY.validate_json(line).keys() if line.lstrip()[:1] == b"{" else set()
     if keys == {"delete"}:
-        return _DELETE.validate_json(line).delete
-    return _PUT.validate_json(line).put if keys == {"put"} else _PRODUCT.validate_json(line)
+        return _DELETE.validate_json(line, strict=True).delete
+    return _PUT.validate_json(line, strict=True).put if keys == {"put"} else _PRODUCT.validate_json(line, strict=True)

@@ -154,6 +154,14 @@ def test_embed_answers_as_the_common_apis_do(client: Any) -> None:
     assert client.post("/embed", json={"input": "a", "model": "none"}).json()["error"]["kind"] == "unknown_model"
 
 
+def test_embed_refuses_another_width(client: Any) -> None:
+    assert len(client.post("/embed", json={"input": "ab", "dimensions": 2}).json()["data"][0]["embedding"]) == 2
+    refused = client.post("/embed", json={"input": "ab", "dimensions": 256})
+    assert (refused.status_code, refused.json()["error"]["field"]) == (422, "dimensions")
+    assert "256 are asked for, and 'one' has 2" in refused.json()["error"]["message"]
+    assert client.post("/embed", json={"input": "ab", "dimensions": 0}).status_code == 422
+
+
 def test_why_and_compare(client: Any, serve: Any, engine: Memory) -> None:
     assert client.get("/why?q=mug&id=0").json()["title"][0]["text"] == "red mug"
     assert client.get("/why?q=mug").json()["error"]["field"] == "id"

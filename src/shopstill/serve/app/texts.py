@@ -94,11 +94,13 @@ class Embed:
         input: a text or several.
         input_type: ``query`` for what is typed, ``document`` for products.
         model: name of a loaded model that has towers; None for the active one.
+        dimensions: numbers of a vector, which must be as many as the model's have; None for those.
     """
 
     input: str | Annotated[tuple[str, ...], Field(min_length=1)]
     input_type: Literal["query", "document"] = "document"
     model: Loaded | None = None
+    dimensions: int | None = Field(default=None, ge=1)
 
 
 @config

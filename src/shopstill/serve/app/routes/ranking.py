@@ -128,13 +128,26 @@ async def embed(request: Request) -> Response:
 
 def _encoded(engine: Engine, asked: Embed, texts: list[str]) -> tuple[list[list[float]], str]:
     side: Literal["query", "product"] = "query" if asked.input_type == "query" else "product"
-    vectors: list[list[float]] = engine.embed(texts, side, asked.model).tolist()
-    return vectors, asked.model or active(engine)
+    vector_ND, model = engine.embed(texts, side, asked.model), asked.model or active(engine)
+    hold_to_width(asked.dimensions, vector_ND.shape[1], model)
+    vectors: list[list[float]] = vector_ND.tolist()
+    return vectors, model
 
 
 def active(engine: Engine) -> str:
     """The name of the model that answers."""
     return next((model.name for model in engine.models() if model.active), "")
+
+
+def hold_to_width(asked: int | None, width: int, model: str) -> None:
+    """Hold a request to the width of a model's vectors, which are not cut.
+
+    Raises:
+        Refusal: it asks for another.
+    """
+    if asked not in (None, width):
+        message = f"dimensions: {asked} are asked for, and {model!r} has {width}; ask for these, or leave it out"
+        raise several([Faulty(message=message, field="dimensions")])
 
 
 def hold_to_number(state: State, given: int, field: str) -> None:

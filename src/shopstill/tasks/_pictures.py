@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shopstill.core.errors import DataError
 from shopstill.data.classes import ClassRows
 from shopstill.data.images import ImageForm, Images, read_images
 from shopstill.data.shop import Shop
 
 log = logging.getLogger(__name__)
 
-_PIXELS, _NAMED = "pixels", 20
+_PIXELS, _FIRST, _NAMED = "pixels", 3, 20
+_MANY = 0.1
+"""The share of products without a picture that is worth a warning."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,27 @@ class Taken:
 
 
 def pictures_of(shop: Shop, rows: ClassRows, form: ImageForm) -> Images | None:
-    """The products' pictures, decoded once, beside the shop; None where no product names one."""
+    """The products' pictures, decoded once, beside the shop; None where no product names one.
+
+    Raises:
+        DataError: not one of those that are named can be used.
+    """
     names = rows.table.column("image").to_pylist()
     if not any(names):
         return None
     found = read_images(names, form, shop.path.parent / _PIXELS, root=shop.path)
+    if not found.there_N.any():
+        reasons = "; ".join(str(fault) for fault in found.rejects[:_FIRST])
+        raise DataError(
+            f"{shop.path}: none of {len(found.rejects):,} pictures can be used: {reasons}. Relative paths are looked "
+            "for beside the products' table, in the shop's folder and in the working directory: put the pictures there, "
+            "or set task.pictures: null to read texts alone"
+        )
     for fault in found.rejects[:_NAMED]:
         log.warning("%s", fault)
-    if found.missing or found.rejects:
-        log.warning("%d products have no picture, %d one that is broken", found.missing, len(found.rejects))
+    without = len(found) - int(found.there_N.sum())
+    level = logging.WARNING if without > len(found) * _MANY else logging.INFO
+    if without:
+        told = "%d of %d products have no picture to see: %d name none, of %d it cannot be used; they are all white"
+        log.log(level, told, without, len(found), found.missing, len(found.rejects))
     return found

@@ -209,3 +209,16 @@ def test_a_locked_or_crowded_zip_is_refused(raw: Path) -> None:
         archive.writestr("readme.txt", "x")
     with pytest.raises(DataError, match=r"holds no file that ends in \.csv; found: readme\.txt"):
         list(HomeDepot(path=raw / "train.csv.zip").read())
+
+
+def test_pictures_are_looked_for_beside_the_table(raw: Path, tmp_path: Path) -> None:
+    (raw / "images").mkdir()
+    for name in ("images/1.jpg", "all.zip"):
+        (raw / name).write_bytes(b"")
+    images = ["images/1.jpg", "images/2.jpg", "all.zip!/1.jpg", "https://shop.example/1.jpg", "x" * 400, ""]
+    rows = "".join(f"{n},mug,{image}\n" for n, image in enumerate(images))
+    (raw / "p.csv").write_text("id,name,file\n" + rows)
+    mapping = {"product_id": "id", "title": "name", "image": "file"}
+    shop = shop_of(build(Columns, {"products": {"path": raw / "p.csv", "columns": mapping}}), tmp_path)
+    found = shop.read("products", ["image"]).column("image").to_pylist()
+    assert found == [str(raw / images[0]), images[1], str(raw / images[2]), *images[3:5], None]

@@ -33,6 +33,13 @@ def place(path: Path, name: str) -> str:
     return f"{path}!/{name}" if is_zip(path) else str(path / name)
 
 
+def beside(image: str, folder: Path) -> str:
+    """A picture's name with the folder before it, where it is a relative path and the file lies there."""
+    inside = _INSIDE.fullmatch(image)
+    there = not _REMOTE.match(image) and os.path.isfile(folder / (inside["archive"] if inside else image))
+    return str(folder / image) if there else image
+
+
 def is_zip(path: Path) -> bool:
     """Whether a path names a zip."""
     return path.suffix.lower() == ".zip"

@@ -16,6 +16,7 @@ from pydantic import Field
 from shopstill.core.config import config
 from shopstill.core.errors import ConfigError, DataError, nearest
 from shopstill.data.chunk import Chunk, Raw, Scale, query_ids
+from shopstill.data.images.files import beside
 from shopstill.data.readers._delimited import Layout, read_delimited, read_header
 from shopstill.data.readers._files import Source, existing, sources_in
 from shopstill.data.readers._named import named_by_events
@@ -45,7 +46,8 @@ class TableFile:
             number of their line, such as texts that have a class and no id. A ``price`` may have a currency's sign or
             code before or after it, which is dropped, and either decimal convention where it cannot be mistaken:
             ``1.299,00 €``, ``$1,299.00``, ``12,50``, ``1 299,00``. A bare ``1.299`` is a little more than one, as in
-            any number; ``1,299`` and ``1.299 €`` may be either, so their rows are set aside like those of ``cheap``.
+            any number; ``1,299`` and ``1.299 €`` may be either, so their rows are set aside like those of ``cheap``. A relative path of
+            ``image`` is looked for beside the file.
         format: found by the name when ``auto``; ``json`` is JSON lines or one array.
         encoding: of text files.
         delimiter: of ``csv`` files.
@@ -258,6 +260,8 @@ def _chunk(table: str, file: TableFile, name: str, raw: Raw) -> Chunk:
     if "category" in data.column_names and pa.types.is_string(data["category"].type):
         paths = [as_list(text, file.category_separator) for text in data["category"].to_pylist()]
         data = data.set_column(data.column_names.index("category"), "category", pa.array(paths, pa.list_(pa.string())))
+    if "image" in data.column_names and pa.types.is_string(data["image"].type):
+        data = data.set_column(data.column_names.index("image"), "image", _found(data["image"], file.path.parent))
     if file.attributes:
         data = data.append_column("attributes", _attributes(raw, file.named()))
     return Chunk(
@@ -269,6 +273,11 @@ def _chunk(table: str, file: TableFile, name: str, raw: Raw) -> Chunk:
         repeats=file.repeats,
         rejects=raw.rejects,
     )
+
+
+def _found(images: pa.ChunkedArray, folder: Path) -> pa.Array:
+    """Pictures, those that lie beside the table by their whole path."""
+    return pa.array([image and beside(image, folder) for image in images.to_pylist()], pa.string())
 
 
 def _with_query_ids(table: str, data: pa.Table) -> pa.Table:

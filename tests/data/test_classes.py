@@ -16,6 +16,7 @@ from shopstill.data.classes import ClassConfig, ClassRows, class_rows, split_cla
 from shopstill.data.ingest import ingest
 from shopstill.data.readers.columns import Columns
 from shopstill.data.readers.fashion import Fashion
+from shopstill.data.readers.image_folder import ImageFolder
 from shopstill.data.shop import Shop
 from shopstill.data.split import SplitConfig
 
@@ -153,6 +154,30 @@ def test_products_that_are_one_are_never_parted(take_in, chunk) -> None:
     for seed in range(5):
         linked = sides(rows, contents, seed=seed)
         assert all(linked[f"p{n}"] == linked[f"p{n + 1}"] for n in range(5, 59, 6))
+
+
+def folders(take_in, names: list[str], level: int) -> ClassRows:
+    """Pictures as the names of files tell of them."""
+    chunks = ImageFolder(path=Path("pictures")).chunks(names)
+    return class_rows(take_in(*chunks).shop, ClassConfig(level=level, least=1))
+
+
+def test_names_of_files_are_no_sign_and_views_of_one_product_stay_together(take_in) -> None:
+    names = [f"{'AB'[n % 2]}/sku{n}/{view}.jpg" for n in range(30) for view in ("front", "back", "1")]
+    rows = folders(take_in, names, 0)
+    for seed in range(5):
+        found = sides(rows, seed=seed)
+        assert set(found.values()) == {"train", "valid", "test"}
+        shown: dict[str, set[str]] = {}
+        for name, side in found.items():
+            shown.setdefault(name.rpartition("/")[0], set()).add(side)
+        assert all(len(of) == 1 for of in shown.values())
+
+
+def test_pictures_in_the_folder_of_their_class_are_things_of_their_own(take_in) -> None:
+    rows = folders(take_in, [f"{name}/{n}.jpg" for name in "AB" for n in range(20)], -1)
+    assert rows.table["folder"].null_count == 40
+    assert Counter(sides(rows).values()) == {"train": 28, "valid": 4, "test": 8}
 
 
 def test_what_cannot_be_split_is_refused(shop: Shop) -> None:

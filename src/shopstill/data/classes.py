@@ -50,8 +50,8 @@ class ClassRows:
     """Products and their classes.
 
     Attributes:
-        table: ``product_id``, ``title``, ``text``, ``image`` (null where there is none), and ``label``, the number of
-            the class; in the shop's order.
+        table: ``product_id``, ``title``, ``text``, ``image`` (null where there is none), ``label``, the number of the
+            class, and ``folder``, of pictures sorted into folders the one below the class's; in the shop's order.
         classes: their names, sorted.
         left_out: products without a category at this level, and those of classes that are too small.
         rare: name and count of each class that is too small.
@@ -107,8 +107,9 @@ def split_classes(
     """Part products into train, valid and test, in the same shares within each class.
 
     Products with pictures of one content stay on one side, and so do those of one class whose titles, or whose texts,
-    are equal but for case and the spelling of units. The split depends on ids, texts, pictures and the seed, and not on
-    the order of rows.
+    are equal but for case and the spelling of units; a title that is the name of the picture's file says nothing.
+    Pictures in one folder below that of the class show one thing, and stay together. The split depends on ids, texts,
+    pictures and the seed, and not on the order of rows.
 
     Args:
         rows: the products.
@@ -180,8 +181,23 @@ def _piece(
             **{name: data[name] for name in ("product_id", "title", "image")},
             "text": pa.array([words.clean(text, name) for text, name in zip(texts, kept, strict=True)], pa.string()),
             "label": pa.array([number[name] for name in kept], pa.int32()),
+            "folder": pa.array(_folders(data, settings.level), pa.string()),
         }
     )
+
+
+def _folders(data: pa.Table, level: int | None) -> Iterator[str | None]:
+    """The folder of each picture, where folders make the category's path and the class is not the last of them."""
+    for image, path in zip(data["image"].to_pylist(), data["category"].to_pylist(), strict=True):
+        folder = _parts(image)[0]
+        deeper = level is not None and level % len(path) < len(path) - 1
+        yield folder if deeper and folder.split("/")[-len(path) :] == path else None
+
+
+def _parts(image: str | None) -> tuple[str, str]:
+    """A picture's folder, and its name without the ending."""
+    folder, _, name = (image or "").replace("\\", "/").rpartition("/")
+    return folder, name.rpartition(".")[0]
 
 
 def _said(value: Any) -> str | None:
@@ -191,11 +207,12 @@ def _said(value: Any) -> str | None:
 
 def _groups(rows: ClassRows, contents: Sequence[Hashable | None]) -> Iterator[Group]:
     """Products that are one for a leak, each group in the class of its first id."""
-    columns = rows.table.select(["product_id", "label", "title", "text"]).to_pydict()
+    columns = rows.table.select(["product_id", "label", "title", "text", "image", "folder"]).to_pydict()
     ids, labels = columns["product_id"], columns["label"]
+    named = [title == _parts(image)[1] for title, image in zip(columns["title"], columns["image"], strict=True)]
     parent = list(range(len(ids)))
     texts = [columns["title"], *([columns["text"]] if columns["text"] != columns["title"] else [])]
-    for signs in (contents, *(_signs(column, labels) for column in texts)):
+    for signs in (contents, columns["folder"], *(_signs(column, labels, named) for column in texts)):
         first: dict[Hashable, int] = {}
         for row, sign in enumerate(signs):
             if sign is not None:
@@ -208,9 +225,10 @@ def _groups(rows: ClassRows, contents: Sequence[Hashable | None]) -> Iterator[Gr
         yield Group(ids[held[0]], tuple(ids[row] for row in held), rows.classes[labels[held[0]]])
 
 
-def _signs(texts: Sequence[str], labels: Sequence[int]) -> Iterator[Hashable | None]:
-    for text, label in zip(texts, labels, strict=True):
-        yield (fold(text), label) if any(map(str.isalnum, text)) else None
+def _signs(texts: Sequence[str], labels: Sequence[int], named: Sequence[bool]) -> Iterator[Hashable | None]:
+    """What tells texts of a class apart; None for one without a word, or that is made of the name of a file."""
+    for text, label, file in zip(texts, labels, named, strict=True):
+        yield (fold(text), label) if not file and any(map(str.isalnum, text)) else None
 
 
 def _root(parent: list[int], row: int) -> int:

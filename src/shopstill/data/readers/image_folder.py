@@ -47,6 +47,10 @@ class ImageFolder:
             level = logging.WARNING if 10 * others > len(names) else logging.INFO
             first = next(name for name in names if not is_picture(name))
             log.log(level, "%s: %d of %d files are no pictures, such as %s", self.path, others, len(names), first)
+        yield from self.chunks(pictures)
+
+    def chunks(self, pictures: Sequence[str]) -> Iterator[Chunk]:
+        """Products of pictures, by their names below the folder."""
         for begin in range(0, len(pictures), ROWS):
             yield self._chunk(pictures[begin : begin + ROWS], begin + 1)
 

@@ -180,6 +180,30 @@ def test_pictures_in_the_folder_of_their_class_are_things_of_their_own(take_in) 
     assert Counter(sides(rows).values()) == {"train": 28, "valid": 4, "test": 8}
 
 
+SIDED = [f"{side}/{name}/{n}.jpg" for side in ("train", "Val", "test") for name in "AB" for n in range(9)]
+
+
+def test_folders_of_sides_are_no_classes_and_are_kept_where_asked(take_in, caplog) -> None:
+    rows = folders(take_in, SIDED, 0)
+    assert rows.classes == ("A", "B")
+    found = sides(rows, publisher=True)
+    assert all(found[name] == {"Val": "valid"}.get(name.split("/")[0], name.split("/")[0]) for name in SIDED)
+    assert "not kept" not in caplog.text
+    # One picture of the training side looks like one that is tested on.
+    contents = [b"same" if name in (SIDED[0], SIDED[-1]) else None for name in SIDED]
+    linked = sides(rows, contents, publisher=True)
+    assert SIDED[0] not in linked
+    assert linked[SIDED[-1]] == "test"
+    assert "1 products are the same as one that the publisher holds out" in caplog.text
+    sides(rows)
+    assert "the publisher's own sides (train 18, valid 18, test 18) are not kept" in caplog.text
+
+
+def test_without_a_validation_side_some_of_the_training_products_choose_the_epoch(take_in) -> None:
+    found = sides(folders(take_in, [name for name in SIDED if "Val" not in name], -1), publisher=True, valid=0.3)
+    assert Counter(found.values()) == {"train": 12, "valid": 6, "test": 18}
+
+
 def test_what_cannot_be_split_is_refused(shop: Shop) -> None:
     rows = class_rows(shop, ClassConfig(least=6))
     for wrong, told in (({"publisher": True}, "publisher"), ({"folds": 3}, "folds"), ({"valid": 0.8}, "nothing to")):

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from shopstill.core.config import config
 from shopstill.core.errors import ConfigError, DataError
+from shopstill.data.class_sides import publishers, side_of
 from shopstill.data.class_words import ClassWords
 from shopstill.data.deal import Group, deal
 from shopstill.data.shop import Shop
@@ -51,7 +52,8 @@ class ClassRows:
 
     Attributes:
         table: ``product_id``, ``title``, ``text``, ``image`` (null where there is none), ``label``, the number of the
-            class, and ``folder``, of pictures sorted into folders the one below the class's; in the shop's order.
+            class, ``side``, the publisher's, and ``folder``, of pictures sorted into folders the one below the class's;
+            in the shop's order.
         classes: their names, sorted.
         left_out: products without a category at this level, and those of classes that are too small.
         rare: name and count of each class that is too small.
@@ -74,7 +76,7 @@ def class_rows(shop: Shop, settings: ClassConfig) -> ClassRows:
     Raises:
         DataError: fewer than two classes are left.
     """
-    columns = list(dict.fromkeys(["product_id", "title", "category", "image", *settings.text]))
+    columns = list(dict.fromkeys(["product_id", "title", "category", "image", "attributes", *settings.text]))
     named = [_class(path, settings.level) for batch in shop.scan("products", ["category"]) for path in _paths(batch)]
     count = Counter(filter(None, named))
     classes = tuple(sorted(name for name, rows in count.items() if rows >= settings.least))
@@ -117,22 +119,37 @@ def split_classes(
         contents: a name of each row's picture, such as ``Images.contents``; None for a row without one.
 
     Returns:
-        ``product_id``, ``split``; in the order of ``rows``.
+        ``product_id``, ``split``; in the order of ``rows``. With the publisher's sides, products that are the same as
+        held-out ones are left out.
 
     Raises:
-        ConfigError: the shares leave nothing to train on, or the publisher's sides or folds are asked for.
+        ConfigError: the shares leave nothing to train on, folds are asked for, or sides that nobody named.
         DataError: there are too few products.
     """
-    if settings.publisher or settings.folds:
-        asked = "publisher" if settings.publisher else "folds"
-        raise ConfigError(f"split.{asked}: is for queries; products are parted by valid, test and seed")
+    if settings.folds:
+        raise ConfigError("split.folds: is for queries; products are parted by valid, test and seed")
     if settings.valid + settings.test >= 1:
         raise ConfigError(f"split: valid {settings.valid} + test {settings.test} leave nothing to train on; lower one")
     ids = rows.table["product_id"].to_pylist()
     shares = {"test": settings.test, "valid": settings.valid}
     groups = list(_groups(rows, contents or [None] * len(ids)))
-    sides = deal(groups, shares, "train", settings.seed, strata=rows.classes, each=True, of="products")
-    return pa.table({"product_id": pa.array(ids, pa.string()), "split": pa.array([sides[i] for i in ids], pa.string())})
+    given = dict(zip(ids, rows.table["side"].to_pylist(), strict=True))
+    if settings.publisher:
+        sides = publishers(groups, given, settings.valid, settings.seed, rows.classes)
+    else:
+        _warn(given.values())
+        sides = deal(groups, shares, "train", settings.seed, strata=rows.classes, each=True, of="products")
+    kept = [name for name in ids if name in sides]
+    return pa.table(
+        {"product_id": pa.array(kept, pa.string()), "split": pa.array([sides[name] for name in kept], pa.string())}
+    )
+
+
+def _warn(given: Iterable[str | None]) -> None:
+    there = Counter(filter(None, given))
+    if there:
+        told = "the publisher's own sides (%s) are not kept; products are parted by chance: set split.publisher: true"
+        log.warning(told, ", ".join(f"{side} {count:,}" for side, count in there.items()))
 
 
 def _paths(batch: pa.RecordBatch) -> list[list[str] | None]:
@@ -181,6 +198,7 @@ def _piece(
             **{name: data[name] for name in ("product_id", "title", "image")},
             "text": pa.array([words.clean(text, name) for text, name in zip(texts, kept, strict=True)], pa.string()),
             "label": pa.array([number[name] for name in kept], pa.int32()),
+            "side": pa.array([side_of(said) for said in data["attributes"].to_pylist()], pa.string()),
             "folder": pa.array(_folders(data, settings.level), pa.string()),
         }
     )

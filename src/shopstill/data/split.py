@@ -30,8 +30,8 @@ class SplitConfig:
         valid: share of queries that choose the epoch.
         test: share of queries that nothing looks at before the end.
         seed: another seed, another split.
-        publisher: keep the publisher's own sides where judgments name them; ``valid`` is then taken from its training
-            queries if it has none, and ``test`` is not used.
+        publisher: keep the publisher's own sides where judgments, or folders of pictures, name them; ``valid`` is then
+            taken from what it trains on if it has none, and ``test`` is not used.
         folds: part the queries into so many folds, and test on one; ``test`` is not used.
         fold: which of the folds is tested on, from 0.
     """

@@ -11,6 +11,7 @@ import pyarrow as pa
 from shopstill.core.config import config
 from shopstill.core.errors import DataError
 from shopstill.data.chunk import BROKEN, Chunk, Reject, broken
+from shopstill.data.class_sides import SIDE, SIDE_NAMES
 from shopstill.data.images.files import SUFFIXES, files_in, is_picture, place
 from shopstill.data.readers._delimited import ROWS
 
@@ -25,6 +26,9 @@ class ImageFolder:
     folder has no category. Files with other endings than jpg, jpeg, jpe, jfif, png, webp, bmp and gif, and hidden ones,
     are passed over and counted in the log: as a warning where they are more than one in ten. A file's ``line`` is its
     number in the order of names.
+
+    Where all folders at the top are named train, val, valid, validation or test, they are the publisher's sides and no
+    step of the category: the attribute ``split`` says which one, and ``split: {publisher: true}`` keeps them.
 
     Attributes:
         path: the folder, or a zip of one.
@@ -51,8 +55,9 @@ class ImageFolder:
 
     def chunks(self, pictures: Sequence[str]) -> Iterator[Chunk]:
         """Products of pictures, by their names below the folder."""
+        sided = all(name.split("/")[0].lower() in SIDE_NAMES for name in pictures if "/" in name)
         for begin in range(0, len(pictures), ROWS):
-            yield self._chunk(pictures[begin : begin + ROWS], begin + 1)
+            yield self._chunk(pictures[begin : begin + ROWS], begin + 1, sided)
 
     def sources(self) -> list[Path]:
         """The folder or zip."""
@@ -60,7 +65,7 @@ class ImageFolder:
             raise DataError(f"{self.path}: no such folder; one of pictures, with a folder a class, is expected")
         return [self.path]
 
-    def _chunk(self, names: Sequence[str], first: int) -> Chunk:
+    def _chunk(self, names: Sequence[str], first: int, sided: bool) -> Chunk:
         file = str(self.path)
         numbered = list(enumerate(names, start=first))
         rejects = tuple(
@@ -69,11 +74,16 @@ class ImageFolder:
             if broken(name)
         )
         sound = [(line, name) for line, name in numbered if not broken(name)]
+        folders = [name.split("/")[:-1] for _, name in sound]
+        sides = [SIDE_NAMES[folder[0].lower()] if sided and folder else None for folder in folders]
         data = pa.table(
             {
                 "product_id": pa.array([name for _, name in sound], pa.string()),
                 "title": pa.array([name.rpartition("/")[2].rpartition(".")[0] for _, name in sound], pa.string()),
-                "category": pa.array([name.split("/")[:-1] or None for _, name in sound], pa.list_(pa.string())),
+                "category": pa.array([folder[sided:] or None for folder in folders], pa.list_(pa.string())),
+                "attributes": pa.array(
+                    [[(SIDE, side)] if side else None for side in sides], pa.map_(pa.string(), pa.string())
+                ),
                 "image": pa.array([place(self.path, name) for _, name in sound], pa.string()),
             }
         )

@@ -119,6 +119,18 @@ def test_many_files_that_are_no_pictures_are_a_warning(
     assert [record.levelname for record in caplog.records] == [level]
 
 
+def test_a_folder_that_is_a_link_is_read_and_a_loop_is_not(tmp_path: Path) -> None:
+    root, elsewhere = tmp_path / "pictures", tmp_path / "elsewhere"
+    for path in (root / "a" / "x.jpg", elsewhere / "y.jpg"):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"")
+    (root / "b").symlink_to(elsewhere)
+    (root / "a" / "again").symlink_to(root)
+    (elsewhere / "back").symlink_to(root)
+    rows = products(ImageFolder(path=root), tmp_path)
+    assert [p["product_id"] for p in rows] == ["a/x.jpg", "b/y.jpg"]
+
+
 def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(DataError, match=r"holds no picture .*found: notes\.txt"):

@@ -48,6 +48,8 @@ def is_zip(path: Path) -> bool:
 def files_in(path: Path) -> list[str]:
     """Names of all files below a folder or in a zip, with ``/`` between their parts, sorted; hidden ones are left out.
 
+    Links to folders are followed, but for one to a folder that it lies in.
+
     Raises:
         DataError: nothing is there, or it is neither a folder nor a whole zip.
     """
@@ -56,8 +58,12 @@ def files_in(path: Path) -> list[str]:
     if not path.is_dir():
         raise DataError(f"{path}: {'is no folder' if path.exists() else 'no such folder'}; one of pictures is expected")
     found: list[str] = []
-    for folder, inner, names in os.walk(path):
-        inner[:] = [name for name in inner if _seen(name)]
+    above = {str(path): {path.resolve()}}
+    for folder, inner, names in os.walk(path, followlinks=True):
+        held = above.pop(folder)
+        real = {name: Path(folder, name).resolve() for name in inner if _seen(name)}
+        inner[:] = [name for name in real if real[name] not in held]
+        above |= {os.path.join(folder, name): held | {real[name]} for name in inner}
         below = Path(folder).relative_to(path)
         found += [(below / name).as_posix() for name in names if _seen(name)]
     return sorted(found)

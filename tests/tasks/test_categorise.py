@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
 from shopstill.core.errors import ConfigError
@@ -106,6 +107,10 @@ def test_whole_paths_are_judged_by_the_steps_that_are_right(shop: Shop) -> None:
     assert value["right"] == 1
     assert 1 > value["near"] > found.score("near", "accuracy").estimate.value  # type: ignore[union-attr]
     assert value["near"] > value["far"] == 0
+    kept = found.per_unit.filter(pc.equal(found.per_unit["model"], "near"))
+    assert kept["unit_id"].to_pylist() == truth.unit_ids
+    assert set(kept["metric"].to_pylist()) == {"accuracy"}
+    assert kept["value"].to_pylist() == (near_N == leaf_N).tolist()
 
 
 def test_a_student_of_pictures_learns_from_a_teacher_of_titles(

@@ -10,7 +10,6 @@ from dataclasses import asdict, replace
 from typing import Annotated, Literal
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 from pydantic import AfterValidator, Field
 
@@ -24,7 +23,6 @@ from shopstill.evaluate.lineup import Lineup, lineup, statistics_of
 from shopstill.evaluate.quality import Metric, left_out, parse_metric
 from shopstill.evaluate.results import (
     RANDOM,
-    UNITS,
     Comparison,
     Disagreement,
     Evaluation,
@@ -36,6 +34,7 @@ from shopstill.evaluate.results import (
 from shopstill.evaluate.significance import Estimate, Sampled, bootstrap, headroom, holm, kept, permutation_test
 from shopstill.evaluate.slices import ordered
 from shopstill.evaluate.statistic import Statistic
+from shopstill.evaluate.units import per_unit
 
 
 def _known(name: str) -> str:
@@ -117,7 +116,7 @@ def compare(
             else _disagreements(truth, statistics, models, config)
         ),
         classes=tuple(class_scores(truth, models)),
-        per_unit=_per_unit(truth, statistics),
+        per_unit=per_unit(truth, rows, models, statistics),
     )
 
 
@@ -279,22 +278,3 @@ def _disagreements(
             (student, teacher),
             (config.disagreements, config.shown),
         )
-
-
-def _per_unit(truth: Truth, statistics: Mapping[str, Mapping[str, Statistic]]) -> pa.Table:
-    ids = np.asarray(truth.unit_ids, dtype=object)
-    tables = [
-        pa.table(
-            {
-                "unit_id": pa.array(ids, pa.string()),
-                "metric": pa.array([metric] * len(ids), pa.string()),
-                "model": pa.array([model] * len(ids), pa.string()),
-                "value": pa.array(made.spread_over(len(ids)), pa.float64(), from_pandas=True),
-            },
-            schema=UNITS,
-        )
-        for metric, models in statistics.items()
-        for model, made in models.items()
-        if made.metric.level == "unit"
-    ]
-    return pa.concat_tables(tables) if tables else UNITS.empty_table()

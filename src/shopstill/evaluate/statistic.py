@@ -50,10 +50,10 @@ class Statistic:
         return float(self.finish(self.moment_VJ.sum(axis=0)))
 
     def spread_over(self, units: int) -> Floats:
-        """[U] a unit-level metric's value per unit; NaN where the unit is left out."""
-        assert self.metric.level == "unit", f"{self.metric.name} has no value per unit"
+        """[U] the value per unit of a metric that is a mean of them; NaN where the unit is left out."""
+        assert self.finish is _mean, f"{self.metric.name} has no value per unit"
         value_U = np.full(units, np.nan)
-        value_U[self.unit_V] = self.moment_VJ[:, 0]
+        value_U[self.unit_V] = _mean(self.moment_VJ)
         return value_U
 
     def resampled(self, weight_BV: Floats) -> Floats:

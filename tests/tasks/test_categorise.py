@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from shopstill.core.errors import ConfigError
+from shopstill.core.errors import ConfigError, DataError
 from shopstill.data.classes import ClassConfig
 from shopstill.data.images import ImageForm
 from shopstill.data.shop import Shop
@@ -137,6 +137,12 @@ def test_a_student_of_pictures_learns_from_a_teacher_of_titles(
     assert wrong.truth in course.rows.classes
     assert (wrong.picture or "").startswith("data:image/png;base64,")
     assert wrong.student_top[0].grade == 0.0
+
+
+def test_a_split_without_validation_products_is_refused(shop: Shop) -> None:
+    task = Categorise(classes=ClassConfig(level=0), pictures=None)
+    with pytest.raises(DataError, match=r"no product to choose the epoch by; give split\.valid"):
+        task.split(shop, SplitConfig(valid=0))
 
 
 def test_rare_classes_count_more_where_that_is_asked(shop: Shop) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from shopstill.core.errors import ArtifactError, ConfigError
+from shopstill.core.errors import ArtifactError, ConfigError, DataError
 from shopstill.data.histories import HistoryConfig, Part
 from shopstill.data.shop import Shop, ShopWriter
 from shopstill.data.split import SplitConfig
@@ -235,3 +235,35 @@ def _trained(course: SequentialCourse) -> Part:
     shopper = np.flatnonzero(course.parts.trained_U >= 1)
     nothing = np.zeros(len(shopper), np.int64)
     return Part(shopper_N=shopper, upto_N=course.parts.trained_U[shopper], target_N=nothing)
+
+
+def _bought(folder: Path, histories: list[list[int]]) -> Shop:
+    with ShopWriter(folder) as writer:
+        items = sorted({item for history in histories for item in history})
+        writer.write("products", [{"product_id": f"p{item}", "title": f"mug {item}"} for item in items])
+        rows = [
+            {"shopper_id": f"s{shopper}", "product_id": f"p{item}", "kind": "purchase", "time": time * 10**12}
+            for shopper, history in enumerate(histories)
+            for time, item in enumerate(history, 1)
+        ]
+        writer.write("events", rows)
+    return Shop(folder)
+
+
+@pytest.mark.parametrize(
+    ("length", "changes", "settings"),
+    [(3, {}, {}), (2, {}, {}), (9, {"parted": "time"}, {"valid": 0.0})],
+)
+def test_histories_that_leave_a_part_without_a_question_are_refused(
+    tmp_path: Path, length: int, changes: dict, settings: dict
+) -> None:
+    shop = _bought(tmp_path, [[(start + step) % length for step in range(length)] for start in range(20)])
+    task = Sequential(histories=HistoryConfig(core=1), **changes)
+    with pytest.raises(DataError, match=r"a part has no question \(train .*split.valid and split.test must be above 0"):
+        task.split(shop, SplitConfig(**settings))
+
+
+def test_fewer_items_than_are_shown(tmp_path: Path) -> None:
+    shop = _bought(tmp_path, [[0, 1, 0, 1, 0, 1]] * 20)
+    course = _course(shop, seen=True)
+    assert course.baselines()["popularity"]["test"].shape == (20, 2 + 2)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shopstill.data.histories import AttributeConfig, ColdItems, Histories, Part, cold_items, item_attributes
+from shopstill.core.errors import DataError
+from shopstill.data.histories import AttributeConfig, ColdItems, Histories, Part, Parts, cold_items, item_attributes
 from shopstill.data.shop import Shop
 from shopstill.evaluate.wording import Wording
 from shopstill.tasks._turns import call_of
@@ -30,9 +31,25 @@ def asked(histories: Histories, part: Part, name: str) -> pa.Table:
             "shopper_id": histories.shopper_ids.take(pa.array(part.shopper_N)),
             "upto": pa.array(part.upto_N),
             "product_id": histories.item_ids.take(pa.array(part.target_N - 1)),
-            "split": pa.array([name] * len(part)),
+            "split": pa.array([name] * len(part), pa.string()),
         }
     )
+
+
+def check_parts(parts: Parts) -> None:
+    """That there is something to learn from, to choose the epoch by, and to test on.
+
+    Raises:
+        DataError: there is not.
+    """
+    sizes = {name: len(getattr(parts, name)) for name in ("train", "valid", "test")}
+    if not all(sizes.values()):
+        told = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
+        raise DataError(
+            f"histories: a part has no question ({told}): each needs some. With parted: last a shopper needs 4 events "
+            "to be in all; with parted: time split.valid and split.test must be above 0. Take in more events, or lower "
+            "task.histories.core"
+        )
 
 
 def unit_ids(histories: Histories, part: Part) -> list[str]:

@@ -137,10 +137,10 @@ def ranked(score: Score, histories: Histories, part: Part, *, seen: bool, shown:
         what: shown as progress when not empty.
 
     Returns:
-        [N, 2 + shown]: items that score higher, others that score the same, and the first items. A true item that is
-        out of the ranking itself stands behind all others.
+        [N, 2 + shown], or less in a catalogue of fewer items: items that score higher, others that score the same, and
+        the first items. A true item that is out of the ranking itself stands behind all others.
     """
-    out = np.empty((len(part), 2 + shown))
+    out = np.empty((len(part), 2 + min(shown, histories.items)))
     size = max(1, _CELLS // histories.items)
     with progress(what, len(part)) if what else nullcontext() as bar:
         for at in range(0, len(part), size):

@@ -99,6 +99,7 @@ def served(histories: Histories, part: Part, bundle: Path, *, seen: bool, shown:
     """Where a bundle ranks true items [N, 2 + shown]."""
     pairs = zip(part.shopper_N.tolist(), part.upto_N.tolist(), strict=True)
     asked = [histories.history(shopper)[:upto] for shopper, upto in pairs]
+    shown = min(shown, histories.items)
     return load_history(bundle, threads=cores()).places(asked, part.target_N, seen=seen, shown=shown)
 
 

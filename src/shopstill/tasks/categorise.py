@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shopstill.core.config import config, plain
-from shopstill.core.errors import ConfigError
+from shopstill.core.errors import ConfigError, DataError
 from shopstill.core.fingerprint import fingerprint
 from shopstill.data.classes import SEPARATOR, ClassConfig, ClassRows, class_rows, split_classes
 from shopstill.data.images import ImageForm, Images, picture
@@ -42,6 +42,7 @@ from shopstill.tasks._turns import call_of
 from shopstill.train.batches import TrainingSet
 
 _PARITY_ROWS = 128
+_FOR = {"train": "learn from", "valid": "choose the epoch by", "test": "test on"}
 _WORDS = Wording(
     unit="product",
     units="products",
@@ -94,7 +95,12 @@ class Categorise:
         """The part of each product; those that look the same are in one."""
         rows = class_rows(shop, self.classes)
         images = self.images(shop, rows)
-        return split_classes(rows, settings, images.contents if images else None)
+        found = split_classes(rows, settings, images.contents if images else None)
+        missing = {"train", "valid", "test"} - set(found.column("split").to_pylist())
+        if missing:
+            part = min(missing)
+            raise DataError(f"split: no product to {_FOR[part]}; give split.valid and split.test shares above 0")
+        return found
 
     def images(self, shop: Shop, rows: ClassRows) -> Images | None:
         """The products' pictures, decoded once, beside the shop."""

@@ -46,7 +46,7 @@ from shopstill.tasks import _places, _requests, _starts
 from shopstill.tasks._bins import binned
 from shopstill.tasks._course import PLACED, Course, Form, Labels, Measures
 from shopstill.tasks._course import Part as PartName
-from shopstill.tasks._histories import WORDS, asked, cold, titles, unit_ids
+from shopstill.tasks._histories import WORDS, asked, check_parts, cold, titles, unit_ids
 from shopstill.teach import teacher as teachers
 from shopstill.teach.mine import Mine
 from shopstill.train.fit import Judge
@@ -106,6 +106,7 @@ class Sequential:
         """The questions of the validation and the test part: ``shopper_id, upto, product_id, split``."""
         histories = read_histories(shop, self.histories)
         parts = self.parts(histories, settings)
+        check_parts(parts)
         tables = [asked(histories, parts.valid, "valid"), asked(histories, parts.test, "test")]
         return pa.concat_tables(tables)
 

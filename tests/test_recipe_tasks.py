@@ -73,6 +73,13 @@ def test_folds_are_refused_where_a_task_has_none(name: str) -> None:
         cross_validate(read(ROOT / "recipes" / f"{name}.yaml"), 2)
 
 
+def test_features_that_the_teacher_does_not_have_are_refused() -> None:
+    terms = "students.small.objective=[{loss: soft}, {loss: hint, tap: %s}]"
+    check(read(ROOT / "recipes" / "sequential.yaml", [terms % "hidden"]))
+    with pytest.raises(ConfigError, match=r"objective: tap 'nonsense': the teacher, a sasrec, .*; use hidden"):
+        check(read(ROOT / "recipes" / "sequential.yaml", [terms % "nonsense"]))
+
+
 def test_an_unknown_task_is_answered_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"task 'sequental': did you mean 'sequential'"):
         read(ROOT / "recipes" / "sequential.yaml", ["task.kind=sequental"])

@@ -20,6 +20,10 @@ from shopstill.recipe.parts import ScoresTeacher, Trained, guard_of, members, tw
 from shopstill.tasks import BASELINES, TEACHER, Task, measures_of
 from shopstill.types import Term
 
+_HISTORIES, _TEXTS = ("sasrec", "bert4rec", "gru4rec", "item_mean"), ("cross", "bag", "text_encoder")
+_TAPS = dict.fromkeys(_HISTORIES, "hidden") | dict.fromkeys(_TEXTS, "pooled")
+"""The features of kinds of model that have one kind of them."""
+
 
 def check(recipe: Recipe) -> None:
     """Find what reading the recipe cannot: faults between its parts, unknown losses, files that are not there.
@@ -37,7 +41,8 @@ def check(recipe: Recipe) -> None:
         *_chain_faults(recipe),
     ]
     for place, terms, taught in _objectives(recipe):
-        faults += [f"{place}: {fault}" for fault in _term_faults(terms, taught, recipe.task)]
+        found = [*_term_faults(terms, taught, recipe.task), *(_tap_faults(terms, recipe) if taught else ())]
+        faults += [f"{place}: {fault}" for fault in found]
     if faults:
         raise ConfigError("\n".join(faults))
     if isinstance(recipe.teacher, ScoresTeacher) and not recipe.teacher.path.is_file():
@@ -91,6 +96,15 @@ def _term_faults(terms: tuple[Term, ...], taught: bool, task: Task) -> Iterator[
             yield f"{term.loss} compares each row alone, so that it cannot look across; leave across out"
         elif spec.takes == "features" and term.tap is None:
             yield f"{term.loss} compares features; name which with tap, such as tap: pooled"
+
+
+def _tap_faults(terms: tuple[Term, ...], recipe: Recipe) -> Iterator[str]:
+    """Features that a teacher of a known kind does not have."""
+    first = next(iter(members(recipe.teacher).values()), None)
+    known = _TAPS.get(first.model.kind) if first else None
+    for tap in (term.tap for term in terms if term.tap is not None and known):
+        if first and tap != known:
+            yield f"tap {tap!r}: the teacher, a {first.model.kind}, has no such features; use {known}"
 
 
 def _name_faults(recipe: Recipe) -> Iterator[str]:

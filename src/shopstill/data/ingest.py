@@ -119,7 +119,8 @@ def tell(report: Mapping[str, Any], folder: Path) -> None:
         report: an ``IngestReport`` as plain values; what it lacks is passed over.
         folder: where the shop was written to.
     """
-    for table, read in report.get("read", {}).items():
+    for table in [table for table in SCHEMAS if table in report.get("read", {})]:
+        read = report["read"][table]
         aside = sum(count for what, count in report["rejected"].items() if what.partition(":")[0] == table)
         log.info("%s: %s of %s rows kept", table, f"{report['kept'].get(table, 0):,}", f"{read:,}")
         if aside:

@@ -87,6 +87,21 @@ def test_a_teacher_without_all_scores_is_not_judged(
     assert "teacher" not in load_evaluation(runs / "tiny" / "evaluate").roles
 
 
+def test_scores_of_other_ids_are_refused_with_an_id_of_each_side(
+    runs: Path, tiny_recipe: Values, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "scores.csv"
+    fast = {"fast": tiny_recipe(runs)["students"]["fast"]}
+    recipe = build(Recipe, tiny_recipe(runs, teacher={"kind": "scores", "path": str(path)}, students=fast))
+    path.write_text("query_id,product_id,score\nred mug,sku 7,1\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"none of .* query_id 'red mug' and product_id 'sku 7', .*queries\.parquet"):
+        pipeline.run(recipe, "label")
+    _scores(runs, path, keep=slice(0, None, 9))
+    caplog.clear()
+    pipeline.run(recipe, "label")
+    assert any(r.levelname == "WARNING" and "pairs have one" in r.message for r in caplog.records)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "fault"),
     [("scores.csv", "query_id,score\n1,2\n", "product_id"), ("scores.xls", "", "cannot end in '.xls'")],

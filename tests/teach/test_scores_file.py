@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shopstill.core.errors import DataError
+from shopstill.data.chunk import query_ids
 from shopstill.teach.scores_file import match, scores_file
 
 ROWS = [("q1", "p1", 2.5), ("q1", "00123", -1.0), ("查询", "p1", 0.125)]
@@ -47,6 +48,23 @@ def test_columns_may_have_other_names_and_ids_may_be_numbers(tmp_path: Path) -> 
     assert scores_file(path, query="q", product="doc", score="logit").to_pylist() == [
         {"query_id": "7", "product_id": "a", "score": 1.0}
     ]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".csv"])
+def test_a_query_may_be_named_by_its_text_as_in_judgments(tmp_path: Path, suffix: str) -> None:
+    path = _write(tmp_path, suffix, [("red  mug", "p1", 2.0), ("查询", "p2", 1.0)])
+    if suffix == ".parquet":
+        pq.write_table(pq.read_table(path).rename_columns(["query", "product_id", "score", "extra"]), path)
+    else:
+        path.write_text(path.read_text(encoding="utf-8").replace("query_id", "query"), encoding="utf-8")
+    named = query_ids(pa.array(["red mug", "查询"])).to_pylist()
+    assert scores_file(path).column("query_id").to_pylist() == named
+
+
+def test_a_blank_text_is_no_query(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("query,product_id,score\n ,p,1\n")
+    with pytest.raises(DataError, match="line 2: query_id: None: must be an id"):
+        scores_file(tmp_path / "s.csv")
 
 
 @pytest.mark.parametrize(

@@ -119,10 +119,15 @@ def query_ids(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
     """
     texts = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     coded = texts.dictionary_encode()
-    ids = pa.array([_query_id(v) for v in coded.dictionary.to_pylist()], pa.string())
+    ids = pa.array([query_id(v) for v in coded.dictionary.to_pylist()], pa.string())
     return ids.take(coded.indices)
 
 
-def _query_id(text: str) -> str | None:
+def query_id(text: str) -> str | None:
+    """The id made from one text; None where nothing is left of it.
+
+    >>> query_id("red  mug")
+    '41d56f8c1c7de080'
+    """
     cleaned = normalise(text)
     return hashlib.blake2b(cleaned.encode("utf-8"), digest_size=8).hexdigest() if cleaned else None

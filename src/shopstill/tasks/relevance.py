@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from shopstill.core.config import config
+from shopstill.core.errors import DataError
 from shopstill.core.hardware import cores
 from shopstill.data.lexical import LexicalIndex
 from shopstill.data.shop import Shop
@@ -141,7 +142,11 @@ class RelevanceCourse(Course[TextModel]):
     # The teacher
 
     def label(self, labels: Labels, mine: Mine, taps: Sequence[str], seed: int) -> Mapping[str, int]:
-        """Label the judged training pairs, and pairs mined from the catalogue."""
+        """Label the judged training pairs, and pairs mined from the catalogue.
+
+        Raises:
+            DataError: scores made elsewhere have none of these pairs.
+        """
         catalogue = self.catalogue
         training = catalogue.split.filter(pc.equal(catalogue.split.column("split"), "train")).column("query_id")
         mined = mine_pairs(catalogue.shop, training.to_pylist(), mine, seed)
@@ -150,6 +155,8 @@ class RelevanceCourse(Course[TextModel]):
         pairs = judged.joined(catalogue.pairs(mined.pairs))
         scores = self._said(pairs, labels, tuple(taps))
         known = np.isfinite(scores)
+        if not known.any():
+            raise DataError(self._unmatched(len(pairs), labels))
         pq.write_table(catalogue.table(pairs.take(known), scores[known]), labels.folder / _PAIRS)
         pq.write_table(mined.queries, labels.folder / _QUERIES)
         return {"judged": len(judged), "mined": len(pairs) - len(judged), "labelled": int(known.sum())}
@@ -164,8 +171,23 @@ class RelevanceCourse(Course[TextModel]):
             store, keys = self._labelled(pairs, labels, taps)
             return store.lookup(keys).logits
         found, coverage = match(scores_file(elsewhere), self.catalogue.table(pairs, pairs.gain_N))
-        log.info("scores: %s of %s pairs have one", f"{coverage.found:,}", f"{coverage.wanted:,}")
+        level = logging.WARNING if coverage.share < 0.5 else logging.INFO
+        share = f"{coverage.found:,} of {coverage.wanted:,}"
+        log.log(level, "scores: %s pairs have one, by the ids of %s", share, self._place())
         return found
+
+    def _place(self) -> str:
+        """Where the ids lie that scores made elsewhere must name."""
+        return f"{self.catalogue.shop.path / 'queries.parquet'} and products.parquet beside it"
+
+    def _unmatched(self, wanted: int, labels: Labels) -> str:
+        """Scores made elsewhere that have none of the wanted pairs, in words."""
+        given = scores_file(next(labels.teacher.glob("scores.*"))).slice(0, 1).to_pylist()[0]
+        query, product = self.catalogue.query_ids[0].as_py(), self.catalogue.product_ids[0].as_py()
+        return (
+            f"scores: none of {wanted:,} pairs has one; the file names query_id {given['query_id']!r} and product_id "
+            f"{given['product_id']!r}, the run {query!r} and {product!r}; use the ids of {self._place()}"
+        )
 
     def _labelled(self, pairs: Pairs, labels: Labels, taps: tuple[str, ...]) -> tuple[LabelStore, Keys]:
         """The label store with the teacher's outputs of all pairs, and their keys; what is there is not asked again."""

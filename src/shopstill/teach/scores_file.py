@@ -9,7 +9,7 @@ import csv
 import json
 import logging
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from shopstill.core.errors import DataError, nearest
+from shopstill.data.chunk import query_id
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ SCORES = pa.schema(
     ]
 )
 
+_ID, _QUERY = "query_id", "query"
 _ROWS_AT_ONCE = 65_536
 _RUN_FIELDS = 6
 _MOST = float(np.finfo(np.float32).max)
@@ -60,12 +62,13 @@ class Coverage:
         return self.found / self.wanted if self.wanted else 1.0
 
 
-def scores_file(path: Path, *, query: str = "query_id", product: str = "product_id", score: str = "score") -> pa.Table:
+def scores_file(path: Path, *, query: str = _ID, product: str = "product_id", score: str = "score") -> pa.Table:
     """Read a file of scores: a table of query_id, product_id, score, each pair once.
 
     The suffix names the format: ``.parquet``, ``.jsonl``, ``.csv`` and ``.tsv`` with the columns named; ``.run``,
     ``.trec`` and ``.txt`` as a TREC run, ``query Q0 product rank score tag``. A pair that is given twice with one score
-    counts once.
+    counts once. A file without ``query_id`` may name ``query``, the text, as judgments may: its id is then the one
+    that a shop makes of queries that have none of their own.
 
     Raises:
         DataError: a column is missing, a line is not what it must be, a score is not a finite number, or a pair has two
@@ -162,11 +165,25 @@ def _checked(path: Path, names: tuple[str, str, str], row: _Row) -> tuple[int, s
     return line, str(query), str(product), number
 
 
-def _columns(path: Path, present: Iterable[str], names: tuple[str, str, str]) -> None:
+def _columns(path: Path, present: Iterable[str], names: tuple[str, str, str]) -> list[str]:
+    """The columns to read: those that are named, or ``query`` in place of ``query_id``."""
     present = list(present)
-    for name in names:
+    found = [_QUERY if _by_text(name, present) else name for name in names]
+    for name in found:
         if name not in present:
             raise DataError(f"{path}: has no column {name!r}: {nearest(name, present)}")
+    return found
+
+
+def _by_text(name: str, present: Container[str]) -> bool:
+    return name == _ID and _ID not in present and _QUERY in present
+
+
+def _values(row: Mapping[str, Any], names: tuple[str, str, str]) -> tuple[Any, Any, Any]:
+    """Query id, product id and score of a row that has them, or the query's text."""
+    query, product, score = names
+    text = row[_QUERY] if _by_text(query, row) else None
+    return (query_id(text) if isinstance(text, str) else row.get(query), row[product], row[score])
 
 
 def _parquet(path: Path, names: tuple[str, str, str]) -> Iterator[_Row]:
@@ -174,12 +191,12 @@ def _parquet(path: Path, names: tuple[str, str, str]) -> Iterator[_Row]:
         file = pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as cause:
         raise DataError(f"{path}: not a Parquet file ({cause})") from None
-    _columns(path, file.schema_arrow.names, names)
+    found = _columns(path, file.schema_arrow.names, names)
     line = 0
-    for batch in file.iter_batches(_ROWS_AT_ONCE, columns=list(names)):
-        for row in zip(*(batch.column(name).to_pylist() for name in names), strict=True):
+    for batch in file.iter_batches(_ROWS_AT_ONCE, columns=found):
+        for row in batch.select(found).to_pylist():
             line += 1
-            yield (line, *row)
+            yield (line, *_values(row, names))
 
 
 def _jsonl(path: Path, names: tuple[str, str, str]) -> Iterator[_Row]:
@@ -191,9 +208,9 @@ def _jsonl(path: Path, names: tuple[str, str, str]) -> Iterator[_Row]:
         if not isinstance(row, dict):
             raise DataError(f"{path}: line {line}: {text[:80]!r}: must be a JSON object")
         for name in names:
-            if name not in row:
+            if name not in row and not _by_text(name, row):
                 raise DataError(f"{path}: line {line}: has no field {name!r}: {nearest(name, row)}")
-        yield (line, *(row[name] for name in names))
+        yield (line, *_values(row, names))
 
 
 def _csv(path: Path, names: tuple[str, str, str]) -> Iterator[_Row]:
@@ -202,7 +219,7 @@ def _csv(path: Path, names: tuple[str, str, str]) -> Iterator[_Row]:
         try:
             _columns(path, rows.fieldnames or [], names)
             for row in rows:
-                yield (rows.line_num, *(row[name] for name in names))
+                yield (rows.line_num, *_values(row, names))
         except (csv.Error, UnicodeDecodeError) as cause:
             raise DataError(f"{path}: line {rows.line_num + 1}: not readable as UTF-8 CSV ({cause})") from None
 

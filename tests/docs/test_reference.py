@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+
+from shopstill.data.readers.columns import TableFile
+from shopstill.data.schema import SCHEMAS
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "shopstill"
@@ -35,6 +39,21 @@ def test_every_registered_name_is_documented(title: str) -> None:
     entries = reference.entries(reference.REGISTRIES[title])
     assert not [name for name in entries if f"- `{name}`: " not in documented]
     assert not [name for name, about in entries.items() if about == "(no docstring)"]
+
+
+@pytest.mark.parametrize("cls", [TableFile, *reference.SECTIONS.values()], ids=lambda cls: cls.__name__)
+def test_every_option_of_a_section_is_documented(cls: type) -> None:
+    documented = reference.FILE.read_text(encoding="utf-8")
+    assert not [f.name for f in fields(cls) if f.name != "kind" and not re.search(rf"^- `{f.name}\b", documented, re.M)]
+
+
+def test_the_columns_of_every_table_and_all_kinds_are_documented() -> None:
+    documented = reference.FILE.read_text(encoding="utf-8")
+    for table, columns in SCHEMAS.items():
+        own = documented.partition(f"### `{table}`")[2].partition("###")[0]
+        assert not [name for name in columns.names if f"- `{name}`" not in own]
+    assert all(f"### `kind: {kind}`" in documented for kind in ("cross", "model", "ensemble", "scores"))
+    assert all(f"- `{kind}`: " in documented for kind in ("towers", "joint", "sasrec", "resnet", "both"))
 
 
 def test_the_map_shows_every_part_and_no_other() -> None:

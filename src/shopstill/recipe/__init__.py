@@ -60,8 +60,23 @@ __all__ = [
 class Recipe:
     """A whole run.
 
-    ``baselines`` are models trained on the truth alone, beside which teacher and students are judged: such as networks
-    as large as the teacher that read a part of what it reads.
+    Attributes:
+        name: of the run: small letters, digits, ``-`` and ``_``.
+        seed: of whatever training draws by chance.
+        runs: the folder of all runs; this one lies in it under its name.
+        shop: where the shop comes from: a ``reader`` by name with its options, or ``reader: simulate``.
+        strict: stop at the first row that cannot be used. Without it such a row is set aside, told on the console and
+            in the report, and written down in ``prepare/rejected.parquet`` with file, line, field, value and reason.
+        split: how queries are parted.
+        task: what is learnt: a name, or ``kind`` with its options.
+        teacher: whom students learn from.
+        mine: pairs that nobody judged, for the teacher to label.
+        students: what is distilled, by name.
+        baselines: models trained on the truth alone, beside which teacher and students are judged, by name: such as
+            networks as large as the teacher that read a part of what it reads.
+        compress: chains of passes over trained models, by name.
+        judging: how models are judged.
+        timing: how latency is measured; null for not at all.
     """
 
     name: str = Field(pattern=NAME)

@@ -88,7 +88,7 @@ Trained = CrossTeacher | ModelTeacher
 
 @config
 class EnsembleTeacher:
-    """Several models of one kind; the mean of their logits is the teacher's."""
+    """Several models, each a teacher of kind ``cross`` or ``model``; the mean of their logits is the teacher's."""
 
     kind: Literal["ensemble"] = "ensemble"
     members: tuple[Annotated[Trained, Field(discriminator="kind")], ...] = Field(min_length=2)
@@ -96,7 +96,14 @@ class EnsembleTeacher:
 
 @config
 class ScoresTeacher:
-    """Scores made elsewhere: Parquet, JSONL or CSV with ``query_id, product_id, score``, or a TREC run."""
+    """Scores made elsewhere, in a file: the teacher is not trained, and need not be there.
+
+    ``path`` ends in ``.parquet``, ``.jsonl``, ``.csv`` or ``.tsv`` and has the columns ``query_id``, ``product_id`` and
+    ``score``; or in ``.run``, ``.trec`` or ``.txt`` and is a TREC run. A score is a logit: any finite number, higher is
+    better. Ids are the shop's own; where its queries have none, a column ``query`` with the text stands for
+    ``query_id``. ``shopstill prepare`` writes a run's ids to ``prepare/shop/queries.parquet`` and ``products.parquet``.
+    Pairs without a score teach nothing, mined ones too, and the teacher is judged only where each tested pair has one.
+    """
 
     kind: Literal["scores"] = "scores"
     path: Path

@@ -43,7 +43,8 @@ class TableFile:
         path: the file; text may be gzipped or zipped.
         columns: our column → the file's. Judgments and events may name ``query`` (the text) instead of ``query_id``;
             queries without a ``query_id`` get one made from their text, and products without a ``product_id`` the
-            number of their line, such as texts that have a class and no id. A ``price`` may have a currency's sign or
+            number of their line, such as texts that have a class and no id. A judgment without a ``gain`` has its
+            grade's distance from ``zero``, or the label's own. A ``price`` may have a currency's sign or
             code before or after it, which is dropped, and either decimal convention where it cannot be mistaken:
             ``1.299,00 €``, ``$1,299.00``, ``12,50``, ``1 299,00``. A bare ``1.299`` is a little more than one, as in
             any number; ``1,299`` and ``1.299 €`` may be either, so their rows are set aside like those of ``cheap``.

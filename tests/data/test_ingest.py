@@ -85,6 +85,14 @@ def test_a_price_is_read_as_shops_write_it_where_it_cannot_be_mistaken(chunk, ta
     assert [r["value"] for r in done.rejects()] == ([written] if price is None else [])
 
 
+def test_a_point_before_three_digits_is_not_read_as_decimal_beside_decimal_commas(chunk, take_in) -> None:
+    done = take_in(
+        chunk("products", product_id=["1", "2", "3"], title=["mug", "cup", "jug"], price=["12,50", "1.299", "9.99"])
+    )
+    assert done.rows("products", "price") == [12.5, 9.99]
+    assert [r["value"] for r in done.rejects()] == ["1.299"]
+
+
 def test_a_bad_row_is_written_down_with_its_place_and_counted(chunk, take_in) -> None:
     done = take_in(
         chunk(

@@ -25,6 +25,7 @@ PRICE = "a price such as 1299.00, $1,299.00 or 1.299,00 € (1,299 may be either
 KINDS: tuple[str, ...] = get_args(EventKind)
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+_DECIMAL_COMMA = r",[0-9]{1,2}[^0-9]*$"
 _WHOLE = re.compile(r"\.0*$")
 
 
@@ -156,11 +157,19 @@ def numbers(raw: pa.Array) -> pa.Array:
 def prices(raw: pa.Array) -> pa.Array:
     """Numbers, and what ``amount`` reads of texts that are none by themselves; null where that is nothing.
 
-    >>> prices(pa.array(["9.5", "1.299,00 €", "1.299", "1,299", "cheap"])).to_pylist()
+    Beside a decimal comma a bare ``1.299`` is no number by itself either, since there a point parts thousands.
+
+    >>> prices(pa.array(["9.5", "$1,299.00", "1.299", "1,299", "cheap"])).to_pylist()
     [9.5, 1299.0, 1.299, None, None]
+    >>> prices(pa.array(["9.5", "12,50", "1.299"])).to_pylist()
+    [9.5, 12.5, None]
     """
     found = numbers(raw)
-    return pc.coalesce(found, numbers(_by_value(raw, amount))) if pa.types.is_string(raw.type) else found
+    if not pa.types.is_string(raw.type) or not found.null_count:
+        return found
+    written = numbers(_by_value(raw, amount))
+    commas = pc.any(pc.match_substring_regex(raw, _DECIMAL_COMMA)).as_py()
+    return written if commas else pc.coalesce(found, written)
 
 
 def integers(raw: pa.Array, kind: pa.DataType) -> pa.Array:

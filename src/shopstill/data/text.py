@@ -34,7 +34,7 @@ _QUOTES = str.maketrans("‘’ʼ＇“”", "''''\"\"")
 HAN = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 _KANA = r"\u3041-\u3096\u30a1-\u30fa\u30fc"
 _HANGUL = r"\u1100-\u11ff\u3130-\u318f\uac00-\ud7af"
-_THAI = r"\u0e01-\u0e4e"
+THAI = r"\u0e01-\u0e4e"
 _SCRIPTS = {
     "ja": re.compile(f"[{_KANA}]"),
     "ko": re.compile(f"[{_HANGUL}]"),
@@ -44,15 +44,15 @@ _SCRIPTS = {
     "he": re.compile(r"[\u0590-\u05ff]"),
     "ar": re.compile(r"[\u0600-\u06ff\u0750-\u077f]"),
     "hi": re.compile(r"[\u0900-\u097f]"),
-    "th": re.compile(f"[{_THAI}]"),
+    "th": re.compile(f"[{THAI}]"),
 }
 _LETTER = re.compile(r"[^\W\d_]")
 _SCRIPT_SHARE = 0.1
 
-_UNSPACED = f"{HAN}{_KANA}{_HANGUL}{_THAI}"
+_UNSPACED = f"{HAN}{_KANA}{_HANGUL}{THAI}"
 # Vowel signs and accents are no \w for Python's re, yet they stand inside words.
-_MARKS = r"\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0dff"
-_LETTERS = rf"(?:(?![{_UNSPACED}])[^\W_]|[{_MARKS}])"
+MARKS = r"\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0dff"
+_LETTERS = rf"(?:(?![{_UNSPACED}])[^\W_]|[{MARKS}])"
 _RUN = re.compile(
     rf"(?P<unspaced>[{_UNSPACED}]+)|(?P<number>\d+(?:-\d+/\d+|[./]\d+)*)(?P<tail>{_LETTERS}*)|(?P<word>{_LETTERS}+)(?:'s?)?"
 )

@@ -142,15 +142,6 @@ def test_empty_shelves_answer_too(bundles: Bundles, tmp_path: Path) -> None:
     opened.close()
 
 
-def test_suggestions_lead_somewhere(engine: Engine) -> None:
-    engine.put(MUGS)
-    found = engine.suggest("bright red mu")
-    assert found[0].text == "bright red mug"
-    assert found[0].count >= 40
-    assert any(one.kind == "brand" and one.text == "Zed" for one in engine.suggest("ze"))
-    assert engine.suggest("   ") == []
-
-
 def test_why_adds_up_to_what_leaving_a_word_out_does(engine: Engine, bundles: Bundles) -> None:
     engine.put([replace(MUGS[0], attributes={"colour": "red"})])
     why = engine.why("red mug", "mug1")

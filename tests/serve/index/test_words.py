@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from shopstill.serve.forms import Filters, Product, Sort
+from shopstill.serve.index.endings import LEAST, MOST, POSTINGS, taken
 from shopstill.serve.index.facets import Values, Wanted
 from shopstill.serve.index.files import copied
 from shopstill.serve.index.words import Words, Writer
@@ -95,6 +96,26 @@ def test_an_unfinished_number_stands_for_all_that_it_begins(tmp_path: Path, titl
     assert found(words, f"{typed}zzz", prefix=True) == []
 
 
+def test_an_unfinished_word_stands_for_rare_ones_too(tmp_path: Path) -> None:
+    common = [f"l{one}{other}mp" for one in "aeiou" for other in "aeiou"]
+    with Writer(tmp_path / "many") as writer:
+        for row in range(300):
+            writer.add(row, Product(id=str(row), title=f"desk {common[row % len(common)]}"), [])
+        writer.add(300, Product(id="step", title="Premium Step Ladder"), [])
+        writer.commit()
+    assert found(Words(tmp_path / "many"), "step l", prefix=True) == [300]
+
+
+def test_an_unfinished_word_stands_for_as_many_as_can_be_looked_up() -> None:
+    def most(count: int, products: int) -> int:
+        return len(taken([(f"a{place}", products) for place in range(count)]))
+
+    assert most(500, 1) == MOST
+    assert most(500, POSTINGS // 50) == 50
+    assert most(500, POSTINGS) == most(LEAST, POSTINGS) == LEAST
+    assert [word for word, _ in taken([("b", 1), ("a", 1), ("c", 2)])] == ["c", "a", "b"]
+
+
 def test_a_last_word_that_is_not_looked_up_is_not_gone_on_with(made: tuple[Words, Values]) -> None:
     words, _ = made
     assert found(words, "mug " * 62 + "cer", prefix=True) == [0]
@@ -145,6 +166,17 @@ def test_counts_are_those_of_the_products_that_match(made: tuple[Words, Values])
     assert named[("brand", "Acme")] == 1
     assert prices == []
     assert words.counts(words.query("", Wanted()), 0, [0.0, 3.0, 9.5, 30.0]) == ({}, [0, 1, 2, 0])
+
+
+def test_a_value_is_counted_as_its_filter_does(made: tuple[Words, Values]) -> None:
+    words, values = made
+    with Writer(words.folder) as writer:
+        writer.remove(1)
+        writer.commit()
+    for code in range(len(values.names)):
+        one = Wanted(groups=((code,),))
+        for index in (words, words.renewed()):
+            assert index.having(code) == index.search(index.query("", one), 1).total
 
 
 @pytest.mark.parametrize("every", [True, False])

@@ -19,7 +19,7 @@ from shopstill.data.text import HAN
 from shopstill.export.browser.plain import narrow, write_arrays, write_json
 from shopstill.serve.engine import legs, ranking, spelling
 from shopstill.serve.forms import LONGEST, Product
-from shopstill.serve.index import words
+from shopstill.serve.index import endings, words
 
 K1, B = 1.2, 0.75
 _POSTINGS, _TOKENS = "catalogue/words.safetensors.gz", "catalogue/words.json"
@@ -107,7 +107,7 @@ def settings(fusion: float | None) -> dict[str, Any]:
         "k1": K1,
         "b": B,
         "few": legs.FEW,
-        "endings": words.ENDINGS,
+        "endings": {"least": endings.LEAST, "most": endings.MOST, "postings": endings.POSTINGS},
         "ending": words.ENDING,
         "spelling": {"shortest": spelling.SHORTEST, "long": spelling.LONG},
         "found": {"lexical": legs.LEXICAL, "dense": legs.DENSE},

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Set
 from functools import lru_cache
 from typing import NamedTuple
 
-from shopstill.data.text import HAN, tokenise
+from shopstill.data.text import HAN, MARKS, THAI, fold, tokenise
 
 _PLAIN = re.compile(r"[A-Za-z0-9]+(?:[./'-][A-Za-z0-9]+)*")
-# What is no white space, no sign, no underscore and not Chinese: said in one class, it is read in less time.
-_WORD = re.compile(rf"([{HAN}]+)|[^\W_{HAN}]+(?:[./'’-][^\W_{HAN}]+)*")
+# What is no white space, no sign, no underscore and not Chinese: said in one class, it is read in less time. Signs of
+# vowels, tones and voice are no \w for Python's re, yet they stand inside words.
+_PIECE = rf"(?:[^\W_{HAN}]++|[{MARKS}{THAI}\u3099\u309a]++)++"
+_WORD = re.compile(rf"([{HAN}]+)|{_PIECE}(?:[./'’-]{_PIECE})*")
 
 
 class Word(NamedTuple):
@@ -40,8 +42,17 @@ def marks(text: str, asked: Set[str], prefix: str = "") -> list[tuple[int, int]]
     return [
         (start, start + len(word))
         for word, start in _read(text)
-        if not asked.isdisjoint(_tokens(word)) or (prefix and word.casefold().startswith(prefix))
+        if not asked.isdisjoint(_tokens(word)) or (prefix and compared(word).startswith(prefix))
     ]
+
+
+def compared(word: str) -> str:
+    """A word as it is compared with another, however its accents are written.
+
+    >>> compared("Cafe\u0301") == compared("CAFÉ")
+    True
+    """
+    return word.casefold() if word.isascii() else _folded(word)
 
 
 def _read(text: str) -> Iterator[tuple[str, int]]:
@@ -61,6 +72,11 @@ def _read(text: str) -> Iterator[tuple[str, int]]:
 @lru_cache(1 << 15)
 def _tokens(word: str) -> tuple[str, ...]:
     return tuple(tokenise(word))
+
+
+@lru_cache(1 << 15)
+def _folded(word: str) -> str:
+    return fold(word)
 
 
 def _cut(run: str) -> list[str]:

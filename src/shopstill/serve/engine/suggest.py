@@ -6,6 +6,7 @@ from shopstill.data.text import fold, last_word
 from shopstill.serve.forms import Kind, Suggestion
 from shopstill.serve.index.catalogue import Catalogue
 from shopstill.serve.index.facets import BRAND, CATEGORY, Wanted
+from shopstill.serve.index.words import Words
 
 _EACH = {BRAND: 2, CATEGORY: 2}
 _TRIED = 12
@@ -28,11 +29,20 @@ def _completions(catalogue: Catalogue, text: str, most: int) -> list[Suggestion]
         return []
     before = fold(text)[: -len(last)]
     found = []
-    for word, _ in catalogue.words.beginning(last, _TRIED):
+    for word in _fitting(catalogue.words, before, last, most):
         query = catalogue.words.query(before + word, Wanted())
         if count := catalogue.words.search(query, 1).total:
             found.append(Suggestion(text=before + word, kind="completion", count=count))
     return sorted(found, key=lambda one: -one.count)[:most]
+
+
+def _fitting(words: Words, before: str, begun: str, most: int) -> list[str]:
+    """Words that an unfinished one may stand for: those that most products have, beside what was typed before it."""
+    if not before.strip():
+        return [word for word, _ in words.beginning(begun, _TRIED)]
+    forms = [word for word, _ in words.endings(begun)]
+    counted = sorted(zip(words.beside(before, forms), forms, strict=True), key=lambda one: -one[0])
+    return [word for count, word in counted[:most] if count]
 
 
 def _places(catalogue: Catalogue, text: str) -> list[Suggestion]:
@@ -41,8 +51,7 @@ def _places(catalogue: Catalogue, text: str) -> list[Suggestion]:
     found: list[Suggestion] = []
     for field, most in _EACH.items():
         fitting = values.beginning(field, typed)
-        query = [catalogue.words.query("", Wanted(groups=((code,),))) for code in fitting[:_TRIED]]
-        counted = [(catalogue.words.search(one, 1).total, code) for one, code in zip(query, fitting, strict=False)]
+        counted = [(catalogue.words.having(code), code) for code in fitting[:_TRIED]]
         for count, code in sorted(counted, reverse=True)[:most]:
             if count:
                 kind: Kind = "brand" if field == BRAND else "category"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shopstill.serve.bundle.load import Bundle
-from shopstill.serve.engine.marks import Word, words
+from shopstill.serve.engine.marks import Word, compared, words
 from shopstill.serve.forms import Moved, Product, Why
 from shopstill.serve.index.generation import text_of
 
@@ -47,8 +47,8 @@ def _attributes(product: Product, read: Sequence[Word]) -> list[tuple[str, list[
     named = {"brand": product.brand or "", **product.attributes}
     found = []
     for name, value in named.items():
-        own = {word.text.casefold() for word in words(value)}
-        some = [word for word in read if word.text.casefold() in own]
+        own = {compared(word.text) for word in words(value)}
+        some = [word for word in read if compared(word.text) in own]
         if some:
             found.append((f"{name}: {value}", some))
     return found

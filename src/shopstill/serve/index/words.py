@@ -23,6 +23,7 @@ from tantivy import Occur, Query
 
 from shopstill.data.text import last_word, tokenise
 from shopstill.serve.forms import Product, Sort
+from shopstill.serve.index.endings import taken
 from shopstill.serve.index.facets import Wanted
 from shopstill.serve.index.files import Files
 
@@ -32,8 +33,8 @@ takes a third of the time of a field for each."""
 
 _WORDS, _FORMS, _ROW, _CODE, _PRICE = "words", "forms", "row", "code", "price"
 _SPACES = "spaces"
-ENDINGS, ENDING = 12, 0.7
-"""How many words an unfinished one may stand for, and how much each counts beside a word that was typed in full."""
+ENDING = 0.7
+"""How much a word that an unfinished one stands for counts beside a word that was typed in full."""
 _HEAP = 64_000_000
 TOKENS = 64
 """Tokens of a query that are looked up."""
@@ -52,6 +53,12 @@ class Matched:
 def tokens_of(text: str) -> tuple[str, ...]:
     """The tokens of a query that are looked up; a search asks for them more than once."""
     return tuple(tokenise(text)[:TOKENS])
+
+
+@lru_cache(1 << 14)
+def _stem_of(form: str) -> str:
+    """The token that a written word is found by: the commonest are asked for with each letter that is typed."""
+    return max(tokenise(form), key=len)
 
 
 class Words:
@@ -134,6 +141,22 @@ class Words:
         found = self._searcher.terms_with_prefix(_FORMS, prefix)
         return sorted(found, key=lambda one: (-one[1], one[0]))[:most]
 
+    def endings(self, begun: str) -> list[tuple[str, int]]:
+        """Written words that an unfinished one stands for, with the number of products that have each."""
+        return taken(self._searcher.terms_with_prefix(_FORMS, begun))
+
+    def beside(self, text: str, forms: Iterable[str]) -> list[int]:
+        """How many products have every word of a text, and each of some words beside it."""
+        asked, schema = self.query(text, Wanted()), self._index.schema
+        terms = (Query.term_query(schema, _WORDS, _stem_of(form), "basic") for form in forms)
+        both = (Query.boolean_query([(Occur.Must, asked), (Occur.Must, term)]) for term in terms)
+        return [self._count(one) for one in both]
+
+    def having(self, code: int) -> int:
+        """How many products have a value."""
+        # A filter alone would go through all products.
+        return self._count(Query.term_query(self._index.schema, _CODE, code, "basic"))
+
     def known(self, form: str) -> int:
         """In how many titles a word is written so."""
         return int(self._searcher.doc_freq(_FORMS, form))
@@ -147,6 +170,10 @@ class Words:
         query = Query.fuzzy_term_query(self._index.schema, _FORMS, form, distance)
         return self._rows(self._searcher.search(query, most, count=False).hits)
 
+    def _count(self, query: Query) -> int:
+        found: Any = self._searcher.search(Query.const_score_query(query, 0.0), 1)
+        return int(found.count)
+
     def _token(self, token: str, count: int = 1) -> Query:
         query = Query.term_query(self._index.schema, _WORDS, token, "freq")
         # A word that is said twice counts twice, and need be looked up but once.
@@ -156,7 +183,7 @@ class Words:
         """The last word of a text or what it may become, in place of all its tokens, which are taken off; nothing where
         it is finished, is not looked up, or no word begins so."""
         count, begun = (0, "") if text[-1:].isspace() or len(tokens) == TOKENS else last_word(text)
-        schema, found = self._index.schema, self.beginning(begun, ENDINGS) if count else []
+        schema, found = self._index.schema, self.endings(begun) if count else []
         if not found:
             return []
         whole = self._token(max(tokens[-count:], key=len))

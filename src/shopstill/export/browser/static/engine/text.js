@@ -5,7 +5,7 @@ const HIDDEN = /[\x00-\x08\x0e-\x1b\x7f-\x9f\xad\u200b\u200e\u200f\u2060\ufeff\u
 const LOOKS = [[/[\u2120\u2122]/g, " "], [/[\u2018\u2019\u02bc]/g, "'"], [/[\u201c\u201d]/g, '"']];
 const [SIGNS, ...QUOTES] = LOOKS;
 const ASCII_WORD = /[A-Za-z0-9]+(?:[./'-][A-Za-z0-9]+)*/g;
-const LETTER = String.raw`(?:(?![\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\u{20000}-\u{3ffff}])[\p{L}\p{N}])`;
+const LETTER = String.raw`(?:(?![\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\u{20000}-\u{3ffff}])[\p{L}\p{M}\p{N}])`;
 const WORD = new RegExp(`${LETTER}+(?:[./'’-]${LETTER}+)*`, "gu");
 
 /** The same look for the same content: for every model. */

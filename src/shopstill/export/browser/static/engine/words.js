@@ -39,6 +39,12 @@ export class Field {
     const found = this.tokens.filter((token) => token.startsWith(start));
     return found.sort((one, other) => this.products(other) - this.products(one) || (one < other ? -1 : 1)).slice(0, most);
   }
+
+  /** Tokens that an unfinished one stands for, as shopstill.serve.index.endings takes them. */
+  endings(start, { least, most, postings }) {
+    let sum = 0;
+    return this.beginning(start, most).filter((token, place) => (sum += this.products(token)) <= postings || place < least);
+  }
 }
 
 export class Words {
@@ -87,7 +93,7 @@ export class Words {
   #unfinished(text, tokens) {
     const { count, begun } = this.terms.last(text);
     const seen = count && tokens.length < this.settings.tokens;
-    const found = seen ? this.written.beginning(begun, this.settings.endings) : [];
+    const found = seen ? this.written.endings(begun, this.settings.endings) : [];
     if (!found.length) return null;
     const most = new Map();
     this.said.visit(whole(tokens.splice(-count)), 1, (row, score) => most.set(row, score));

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from shopstill.core.registry import Registry
-from shopstill.data.readers.columns import TableFile
+from shopstill.data.readers._table_file import TableFile
 from shopstill.data.schema import SCHEMAS
 from shopstill.data.split import SplitConfig
 from shopstill.evaluate.compare import Judging

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shopstill.data.readers.columns import TableFile
+from shopstill.data.readers._table_file import TableFile
 from shopstill.data.schema import SCHEMAS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 
 PRODUCTS = 20_000
 BROKEN = "data:image/png;base64,AAAA"
-HOSTILE = '<img src=x onerror="document.title=1"> teapot'
+HOSTILE = '<img src=x onerror="document.title=1" teapot'
 READY = "document.querySelector('#fact-offline').className === 'ready'"
 
 

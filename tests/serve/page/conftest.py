@@ -18,7 +18,7 @@ Make = Callable[[str], TextModel]
 COLOURS = ["red", "blue", "green", "black", "white"]
 THINGS = {"mug": "Mugs", "bowl": "Bowls", "kettle": "Kettles", "lamp": "Lamps"}
 BRANDS = ["Acme", "Umbrella", "Initech"]
-HOSTILE = '<img src=x onerror="document.title=1"> 😀 teapot'
+HOSTILE = '<img src=x onerror="document.title=1" 😀 teapot'
 # Half a picture: it is loaded, and fails, without anybody being asked.
 BROKEN = "data:image/png;base64,AAAA"
 SQUARE = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='8' height='8'/%3E"

@@ -5,26 +5,24 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator, Mapping
 from functools import partial
-from math import inf
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
 from shopstill.core.config import config
 from shopstill.core.errors import ConfigError, DataError, nearest
-from shopstill.data.chunk import Chunk, Raw, Scale, query_ids
+from shopstill.data.chunk import Chunk, Raw, query_ids
 from shopstill.data.images.files import beside
 from shopstill.data.readers._delimited import Layout, read_delimited, read_header
 from shopstill.data.readers._files import Source, existing, sources_in
 from shopstill.data.readers._named import named_by_events
 from shopstill.data.readers._objects import as_list, as_map, as_text, read_objects
 from shopstill.data.readers._parquet import parquet_columns, read_parquet
+from shopstill.data.readers._table_file import TableFile
 from shopstill.data.schema import SCHEMAS
 
-Format = Literal["auto", "csv", "tsv", "json", "parquet"]
 _SUFFIXES: dict[str, tuple[str, ...]] = {
     "csv": (".csv",),
     "tsv": (".tsv", ".txt"),
@@ -33,65 +31,6 @@ _SUFFIXES: dict[str, tuple[str, ...]] = {
 }
 _QUERY = "query"
 """Stands for ``query_id`` where a file names queries by their text."""
-
-
-@config
-class TableFile:
-    """A file and what its columns mean.
-
-    Attributes:
-        path: the file; text may be gzipped or zipped.
-        columns: our column → the file's. Judgments and events may name ``query`` (the text) instead of ``query_id``;
-            queries without a ``query_id`` get one made from their text, and products without a ``product_id`` the
-            number of their line, such as texts that have a class and no id. A judgment without a ``gain`` has its
-            grade's distance from ``zero``, or the label's own. A ``price`` may have a currency's sign or
-            code before or after it, which is dropped, and either decimal convention where it cannot be mistaken:
-            ``1.299,00 €``, ``$1,299.00``, ``12,50``, ``1 299,00``. A bare ``1.299`` is a little more than one, as in
-            any number; ``1,299``, ``1.299 €``, and ``1.299`` beside prices such as ``12,50``, may be either, so their
-            rows are set aside like those of ``cheap``.
-            A relative path of ``image`` is looked for beside the file.
-        format: found by the name when ``auto``; ``json`` is JSON lines or one array.
-        encoding: of text files.
-        delimiter: of ``csv`` files.
-        header: the columns' names, where a text file does not give them.
-        attributes: columns of the file that become attributes, under their own names or as attribute → column.
-        category_separator: what parts the steps of a category's path in text.
-        labels: label → [grade, gain], where grades are named; map ``label`` to the file's column then.
-        low: the smallest grade.
-        high: the largest grade.
-        zero: the grade that is worth nothing.
-        constants: our column → the value that every row has, where the file has no such column: ratings that are all
-            purchases have ``kind: purchase``.
-        values: our column → {the file's value → ours}, such as ``kind: {pv: impression, buy: purchase}``.
-        repeats: the file repeats an id with every row that names it; the first row counts.
-    """
-
-    path: Path
-    columns: Mapping[str, str]
-    format: Format = "auto"
-    encoding: str = "utf-8"
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
-    header: tuple[str, ...] | None = None
-    attributes: Mapping[str, str] | tuple[str, ...] = ()
-    category_separator: str = Field(default=">", min_length=1)
-    labels: Mapping[str, tuple[float, float]] = Field(default_factory=dict)
-    low: float | None = None
-    high: float | None = None
-    zero: float = 0.0
-    constants: Mapping[str, str] = Field(default_factory=dict)
-    values: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
-    repeats: bool = False
-
-    def named(self) -> Mapping[str, str]:
-        """Attribute → column."""
-        return self.attributes if isinstance(self.attributes, Mapping) else {name: name for name in self.attributes}
-
-    def scale(self) -> Scale:
-        """What the grades mean."""
-        labels = {label.casefold(): worth for label, worth in self.labels.items()}
-        low = -inf if self.low is None else self.low
-        high = inf if self.high is None else self.high
-        return Scale(labels=labels, low=low, high=high, zero=self.zero)
 
 
 @config

@@ -170,7 +170,7 @@ def test_unfinished_words_stand_for_what_they_do_at_the_server(
     bundle, some = written("static towers")[1], [Product(id=title, title=title) for title in MODELS]
     every = [*products, *some]
     letters = [f"steel {letter}" for letter in "abcdefghijklmnoprstw"]
-    asked = [*BEGUN, *letters, "mug " * 64 + "ste", "stanless kettel"]
+    asked = [*BEGUN, *letters, *(f"{text} " for text in BEGUN), "mug " * 64 + "ste", "stanless kettel"]
     found = in_node(write_browser(bundle, every, tmp_path / "tab"), queries=asked, unfinished=True)["found"]
     with server(bundle, every, tmp_path) as held:
         hold_answers(held, asked, found, prefix=True)

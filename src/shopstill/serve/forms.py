@@ -92,7 +92,7 @@ class Search:
         rerank: whether the model puts the best of what was found in order.
         budget_ms: when this is nearly used up, the answer is what there is.
         model: name of a loaded model; None for the active one.
-        prefix: whether the last word may be unfinished.
+        prefix: whether the last word may be unfinished; a blank at the end finishes it.
     """
 
     query: Text = ""

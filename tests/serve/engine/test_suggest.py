@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from shopstill.serve.engine.engine import Engine
-from shopstill.serve.forms import Product
+from shopstill.serve.forms import Product, Search
 
 MUGS = [Product(id=f"mug{n}", title=f"Zed bright red mug {n} ml", brand="Zed", price=float(n)) for n in range(1, 41)]
 
@@ -21,6 +23,15 @@ def test_a_rare_word_is_suggested_beside_what_was_typed(engine: Engine) -> None:
     engine.put([Product(id=f"lamp{n}", title=f"desk l{'abcdefghijklmnop'[n % 16]}mp") for n in range(48)])
     engine.put([Product(id="step", title="Premium Step Ladder")])
     assert engine.suggest("premium step l")[0].text == "premium step ladder"
+
+
+def test_a_blank_finishes_the_last_word(engine: Engine) -> None:
+    engine.put([*MUGS, Product(id="wren", title="wren")])
+    for query in ("bright red mu", "bright red m", "wr"):
+        assert {one.kind for one in engine.suggest(query)} >= {"completion", "product"}
+        assert engine.suggest(f"{query} ") == engine.suggest(f"{query}\u3000\n") == []
+    asked = Search(query="wr", prefix=True, legs=("lexical",))
+    assert [engine.search(replace(asked, query=query)).total for query in ("wr", "wr ", "wren ")] == [1, 0, 1]
 
 
 def test_a_model_number_is_gone_on_with(engine: Engine) -> None:

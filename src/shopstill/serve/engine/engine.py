@@ -104,8 +104,9 @@ class Engine:
         return answer
 
     def suggest(self, text: str, limit: int = 8) -> list[Suggestion]:
-        """Ways to go on typing."""
-        return suggestions(self._live.now.catalogue, normalise(text), limit) if text.strip() else []
+        """Ways to go on typing; a blank at the end finishes the last word."""
+        ended = " " if text[-1:].isspace() else ""
+        return suggestions(self._live.now.catalogue, normalise(text) + ended, limit) if text.strip() else []
 
     def similar(self, product_id: str, limit: int = 12) -> list[Hit]:
         """The products nearest to one; by words where the model has no vectors.

@@ -68,8 +68,10 @@ def search(catalogue: Catalogue, served: Served, asked: Search) -> Answer:
     clock = Clock()
     # Spelling a ligature out may make a text longer.
     typed = normalise(asked.query)[:LONGEST]
+    # A blank behind the last word finishes it.
+    unfinished = asked.prefix and not asked.query[-1:].isspace()
     # A form is checked anew when it is made anew.
-    asked = asked if asked.query == typed else replace(asked, query=typed)
+    asked = asked if asked.query == typed else replace(asked, query=typed, prefix=unfinished)
     better = None
     if asked.query:
         # A word that no product has finds nothing: what is nearest to it is searched for in its place.

@@ -190,7 +190,7 @@ box.addEventListener("input", (event) => {
   timer = setTimeout(() => {
     suggestions.look();
     // What is typed in one go is one step for the back button.
-    go({ q: box.value.trim() }, { step: !typing, prefix: true });
+    go({ q: box.value.trim() }, { step: !typing, prefix: !/\s$/.test(box.value), always: true });
     typing = true;
   }, PAUSE_MS);
 });

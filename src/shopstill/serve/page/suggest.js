@@ -45,7 +45,7 @@ export function suggesting(choose) {
     const typed = box.value.trim();
     if (!typed) return close();
     try {
-      const said = await ask("suggest", { params: { q: typed, limit: 8 } });
+      const said = await ask("suggest", { params: { q: box.value, limit: 8 } });
       if (document.activeElement !== box || box.value.trim() !== typed) return;
       found = said.suggestions.filter((one) => one.kind !== "completion" || one.text.toLowerCase() !== typed.toLowerCase());
       show();

@@ -54,14 +54,16 @@ export class Student {
 
   /**
    * The best products for a query.
-   * @param {string} query as it was typed; where it is `unfinished`, its last word may become others
+   * @param {string} query as it was typed; where it is `unfinished`, its last word may become others, unless a blank follows it
    * @returns {Promise<{hits: {row: number, score: number}[], spelling: string | null}>} best first; the spelling that was
    *   searched for in place of what was typed
    */
   async search(query, { limit = this.facts.depth, unfinished = false } = {}) {
     const typed = [...normalise(query)].slice(0, this.facts.legs.longest).join("");
-    const spelling = this.spelling.corrected(typed, unfinished);
-    return { hits: (await this.#ranked(spelling ?? typed, unfinished)).slice(0, limit), spelling };
+    // A blank behind the last word finishes it.
+    const open = unfinished && !/\s$/.test(query);
+    const spelling = this.spelling.corrected(typed, open);
+    return { hits: (await this.#ranked(spelling ?? typed, open)).slice(0, limit), spelling };
   }
 
   /** A query as the towers take it: its token ids, and what its tower makes of them. */

@@ -26,5 +26,5 @@ def test_a_teacher_of_histories_teaches_an_assistant(tmp_path: Path) -> None:
     found = pipeline.compress(read(ROOT / "recipes" / "sequential.yaml", [*_QUICK, f"runs={tmp_path}"]))
     evaluation = found.found[0]
     names = [made.name for made in found.models]
-    assert names == ["teacher", "bridged/1-distil"]
+    assert names == ["teacher", "small", "bridged/1-distil"]
     assert all(evaluation.score(name, "ndcg@10") is not None for name in names)

@@ -94,7 +94,7 @@ def test_a_picture_that_cannot_be_used_is_named(bundle: Written, tmp_path: Path)
         (whole[:100], "broken picture"),
         (str(tmp_path / "none.png"), "no such picture"),
         ("https://shop.example/1.png", "an address"),
-        (_png(np.zeros((3000, 3000, 3), np.uint8)), "too large"),
+        (_png(np.zeros((5000, 5000, 3), np.uint8)), "too large"),
     ):
         with pytest.raises(DataError, match=f"picture 1: {told}"):
             served.pixels([whole, bad])

@@ -185,6 +185,28 @@ def test_where_too_much_is_asked_for_who_waited_long_makes_way() -> None:
     asyncio.run(load())
 
 
+def test_where_too_much_is_asked_for_a_request_is_let_in_only_shortly_before_its_turn() -> None:
+    async def load() -> None:
+        made, done = lane(wait_s=2.0), threading.Event()
+        await taught(made, 0.06)
+        running = await start(made, done.wait)
+        # Three seconds of work; who gives up waiting has asked for it nonetheless.
+        others = [await start(made, partial(time.sleep, 0.06)) for _ in range(50)]
+        for other in others:
+            other.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        assert (made.running, made.waiting) == (1, 0)
+        assert made.full("work")
+        await asyncio.sleep(0.1)
+        assert made.expected_wait() > 2
+        assert not made.full("work")
+        done.set()
+        await running
+        made.close()
+
+    asyncio.run(load())
+
+
 def test_clients_that_wait_for_their_answers_are_not_refused() -> None:
     async def client(made: Lane) -> None:
         for _ in range(20):

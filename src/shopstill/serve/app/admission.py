@@ -7,50 +7,38 @@ what is asked for, so each lane meters it: the meter rises by the work of every 
 a second a second for each worker. It is the queue that there would be had nothing stalled.
 
 - While the meter is low, everyone is let in, however many wait: there is time enough for all of them.
-- Once it is over the longest wait, more is asked for than can be done. A request is then let in only where next to
-  nothing waits, so that workers have something to go on with and what is answered keeps its latency; and of those who
-  wait already, who waited for long is refused, since whoever comes after them would wait as long (Maurer, "Fail at
-  Scale", ACM Queue 13(8), 2015).
+- Once it is over the longest wait, more is asked for than can be done. A request is then let in only shortly before a
+  worker is free for it: as long before as it takes until another comes, so that what is answered keeps its latency and
+  workers hardly rest. The more is asked for, the shorter that is. And of those who wait already, who waited for long is
+  refused, since whoever comes after them would wait as long (Maurer, "Fail at Scale", ACM Queue 13(8), 2015).
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from shopstill.serve.app.errors import Refusal, busy
+from shopstill.serve.app.threads import Job, Threads
 
 T = TypeVar("T")
 
 _FIRST_MS = 2.0
 _LEARN = 0.1
 _MOST_AT_ONCE = 5
-_STANDING_S = 0.005  # what may wait though the meter is over; CoDel's target
+_STANDING_S = 0.005  # how long anything may wait though the meter is over; CoDel's target
 _HOPE = 4
+_GAPS = 2.0  # between requests: within two of them another comes seven times in eight
+_LEAST_GAP_S = 0.0005
 _BEYOND = 1.25
 _MOST_WAITING = 10_000
 _STALLED = 10
 
 Gone = Callable[[], Awaitable[bool]]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Job:
-    """A piece of work on its way to a thread."""
-
-    kind: str
-    work: Callable[[], Any]
-    began: float
-    outcome: asyncio.Future[Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -65,9 +53,9 @@ class _Place:
 class Lane:
     """Threads that work on one kind of request, and a queue before them whose wait is bounded.
 
-    What a piece of work will take is the moving average of its kind, from when a worker is free for it to when its
-    outcome is known. The meter is over where it shows that a request would wait longer than ``wait_s`` and than its own
-    work. Nobody waits longer than four times that, whatever happens.
+    What work will take is the moving average of its kind, from when a worker is free for it to when its outcome is
+    known. The meter is over where a request would wait longer by it than ``wait_s`` and than its own work. Nobody waits
+    longer than four times that, whatever happens.
 
     Args:
         name: in metrics and messages.
@@ -90,10 +78,11 @@ class Lane:
         stalled_by: Lane | None = None,
     ) -> None:
         self.name, self.workers = name, workers
-        self._patience_s, self._limit_s, self._nice, self._stalled_by = wait_s, limit_s, nice, stalled_by
-        self._threads: list[threading.Thread] = []
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._patience_s, self._limit_s, self._stalled_by = wait_s, limit_s, stalled_by
+        self._threads = Threads(f"shopstill-{name}", workers, self._finish, nice)
         self._running = 0
+        self._ends: dict[Job, float] = {}
+        self._gap_s, self._asked_at = 0.0, time.perf_counter()
         self._waiting: deque[_Place] = deque()
         self._waiting_s = 0.0
         self._mean_s: dict[str, float] = {}
@@ -137,11 +126,16 @@ class Lane:
         """Whether there is too much to do for a piece of work, which then counts as refused."""
         expected = self._expected(kind)
         self._over = self.expected_wait() > max(self._wait_s, expected)
-        room = self.workers * max(_STANDING_S, expected) - self._waiting_s
-        full = (self._over and expected > room) or len(self._waiting) >= _MOST_WAITING
+        early = min(_GAPS * max(self._gap_s, _LEAST_GAP_S), expected)
+        full = (self._over and self._ahead_s() > early) or len(self._waiting) >= _MOST_WAITING
         if full:
             self._meter(expected)
         return full
+
+    def _ahead_s(self) -> float:
+        """Seconds until a worker is likely to be free for a request that comes now."""
+        soonest = min(self._ends.values(), default=0.0) if self._running == self.workers else 0.0
+        return max(0.0, soonest - time.perf_counter()) + self._waiting_s / self.workers
 
     def _expected(self, kind: str) -> float:
         return self._mean_s.get(kind, _FIRST_MS / 1000)
@@ -150,6 +144,9 @@ class Lane:
         """Note that work was asked for; once over, a little more, so that the next gap is not taken for the end."""
         most = _BEYOND * self.workers * max(self._wait_s, expected)
         self._meter_s = min(most, self._meter_s + expected)
+        now = time.perf_counter()
+        self._gap_s += _LEARN * (now - self._asked_at - self._gap_s)
+        self._asked_at = now
 
     async def run(self, kind: str, work: Callable[[], T], gone: Gone | None = None) -> T:
         """Do a piece of work in a thread.
@@ -222,9 +219,9 @@ class Lane:
         self._running -= 1
 
     async def _work(self, kind: str, work: Callable[[], T]) -> T:
-        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._start()
-        self._jobs.put(_Job(kind=kind, work=work, began=time.perf_counter(), outcome=outcome))
+        job = self._threads.begin(kind, work)
+        self._ends[job] = job.began + self._expected(kind)
+        outcome: asyncio.Future[T] = job.outcome
         try:
             async with asyncio.timeout(self._limit_s):
                 return await outcome
@@ -233,38 +230,11 @@ class Lane:
                 raise  # it is the work's own
             raise busy(self.expected_wait(), f"{self.name}: not done within {self._limit_s:g} s") from None
 
-    def _start(self) -> None:
-        """Start the threads, when there is work for the first time."""
-        while len(self._threads) < self.workers:
-            thread = threading.Thread(target=self._serve, name=f"shopstill-{self.name}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self) -> None:
-        """What each thread does: work, and tell the loop what came of it."""
-        if self._nice and sys.platform == "linux":
-            _stand_back(self._nice)
-        while (job := self._jobs.get()) is not None:
-            value, error = None, None
-            try:
-                value = job.work()
-            except BaseException as cause:  # noqa: BLE001  (whatever it is, who asked for it must hear of it)
-                error = cause
-            # The loop may have gone, and everyone who asked with it.
-            with suppress(RuntimeError):
-                job.outcome.get_loop().call_soon_threadsafe(self._finish, job, value, error)
-
-    def _finish(self, job: _Job, value: Any, error: BaseException | None) -> None:
-        """Note that work is done, though it may have been given up on; up to here it held its thread."""
+    def _finish(self, job: Job) -> None:
+        """Note that a thread is free again."""
         self._learn(job.kind, time.perf_counter() - job.began)
+        del self._ends[job]
         self._next()
-        if job.outcome.done():
-            return
-        if error is None:
-            job.outcome.set_result(value)
-        else:
-            # A future takes no StopIteration, which it would mistake for its own end.
-            job.outcome.set_exception(RuntimeError("StopIteration") if isinstance(error, StopIteration) else error)
 
     def _learn(self, kind: str, took: float) -> None:
         mean = self._expected(kind)
@@ -273,16 +243,4 @@ class Lane:
 
     def close(self) -> None:
         """Wait for what runs, and let go of the threads."""
-        for _ in self._threads:
-            self._jobs.put(None)
-        for thread in self._threads:
-            thread.join()
-        self._threads.clear()
-
-
-def _stand_back(nice: int) -> None:
-    """Let other threads have the core first, the process's own too."""
-    own = threading.get_native_id()
-    # A system may forbid it, and all is well without.
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, own, os.getpriority(os.PRIO_PROCESS, own) + nice)
+        self._threads.close()

@@ -20,6 +20,7 @@ from shopstill.serve.bundle.towers import TowersAhead
 from shopstill.serve.engine import search
 from shopstill.serve.engine.engine import Engine, create
 from shopstill.serve.forms import Answer, Product, Search
+from shopstill.serve.index.order import by_category
 
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="needs node to run the browser's modules")
@@ -41,7 +42,8 @@ class Server:
     def __init__(self, bundle: Path, products: Sequence[Product], index: Path) -> None:
         create(index, bundle, iter(products), len(products))
         self.engine = Engine.open(index, bundle)
-        self._row = {product.id: row for row, product in enumerate(products)}
+        order = by_category([product.category for product in products])
+        self._row = {products[at].id: row for row, at in enumerate(order)}
         self._few = "pair" in load_bundle(bundle).manifest.limits
 
     def answer(self, query: str, *, prefix: bool = False) -> tuple[Ranked, str | None]:

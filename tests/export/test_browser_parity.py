@@ -24,6 +24,7 @@ from shopstill.export.bundle import About, write_bundle
 from shopstill.models.build import TextModel
 from shopstill.serve.forms import Product
 from shopstill.serve.index import endings
+from shopstill.serve.index.order import by_category
 
 from .browser_kit import Model, Server, agree, in_node, needs_node, ranked, server
 from .conftest import PRODUCTS, QUERIES, ROWS
@@ -60,18 +61,39 @@ HOSTILE = [
 
 
 @pytest.fixture(scope="module")
-def titles(words: list[str]) -> list[str]:
+def made(words: list[str]) -> list[str]:
     """Titles enough that not all of them are put in order."""
     draw = random.Random(7)
     parts = [word for title in words for word in title.split()]
-    made = [" ".join(draw.sample(parts, draw.randint(2, 9))) for _ in range(300)]
-    return [*PRODUCTS, "", *words, *made]
+    mixed = [" ".join(draw.sample(parts, draw.randint(2, 9))) for _ in range(300)]
+    return [*PRODUCTS, "", *words, *mixed]
 
 
 @pytest.fixture(scope="module")
-def queries(titles: list[str]) -> list[str]:
+def products(made: list[str]) -> list[Product]:
+    """In the order of their rows; some have a brand, a category and a long description, which are found by as well."""
+    more = {"brand": "Supor", "category": ("Kitchen", "Kettles"), "attributes": {"colour": "red"}}
+    came = [
+        Product(
+            id=str(at),
+            title=title or " ",
+            **(more | {"description": " ".join(made[at : at + 9])} if at % 3 == 0 else {}),  # type: ignore[arg-type]
+        )
+        for at, title in enumerate(made)
+    ]
+    return [came[row] for row in by_category([product.category for product in came])]
+
+
+@pytest.fixture(scope="module")
+def titles(products: list[Product]) -> list[str]:
+    """Their titles, of which one is empty."""
+    return [product.title.strip(" ") for product in products]
+
+
+@pytest.fixture(scope="module")
+def queries(made: list[str]) -> list[str]:
     draw = random.Random(9)
-    words = [word for title in titles for word in title.split()]
+    words = [word for title in made for word in title.split()]
     glue = [" ", " ", " ", ""]
     mixed = [draw.choice(glue).join(draw.choices(PIECES + words, k=draw.randint(1, 8))) for _ in range(150)]
     return [
@@ -84,22 +106,8 @@ def queries(titles: list[str]) -> list[str]:
         "Café 💡",
         "salt &amp; pepper",
         "9" * 400,
-        *draw.sample(titles, 30),
+        *draw.sample(made, 30),
         *mixed,
-    ]
-
-
-@pytest.fixture(scope="module")
-def products(titles: list[str]) -> list[Product]:
-    """Some have a brand, a category and a long description, which are found by as well."""
-    more = {"brand": "Supor", "category": ("Kitchen", "Kettles"), "attributes": {"colour": "red"}}
-    return [
-        Product(
-            id=str(at),
-            title=title or " ",
-            **(more | {"description": " ".join(titles[at : at + 9])} if at % 3 == 0 else {}),  # type: ignore[arg-type]
-        )
-        for at, title in enumerate(titles)
     ]
 
 

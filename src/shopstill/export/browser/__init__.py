@@ -19,6 +19,7 @@ from shopstill.export.browser.npm import files
 from shopstill.export.browser.student import DEPTH, REORDERED, Student
 from shopstill.serve.cleaning import cleaned
 from shopstill.serve.forms import Product
+from shopstill.serve.index.order import by_category
 
 __all__ = ["DEPTH", "REORDERED", "spelled", "write_browser"]
 
@@ -28,7 +29,7 @@ def write_browser(bundle: Path, products: Iterable[Product], folder: Path) -> Pa
 
     Args:
         bundle: a bundle of towers, alone or with a cross-encoder.
-        products: the catalogue, in the order in which equals are shown.
+        products: the catalogue, in any order; it lies by category, as the server has it.
         folder: where it will be; it appears whole or not at all.
 
     Returns:
@@ -41,7 +42,8 @@ def write_browser(bundle: Path, products: Iterable[Product], folder: Path) -> Pa
     """
     check_place(Path(folder))
     student = Student(Path(bundle))
-    rows = [cleaned(product) for product in products]
+    came = [cleaned(product) for product in products]
+    rows = [came[row] for row in by_category([product.category for product in came])]
     if not rows:
         raise DataError("products: there are none; give at least one for the browser to find")
     fields = words.postings(rows)

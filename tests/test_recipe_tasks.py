@@ -73,11 +73,121 @@ def test_folds_are_refused_where_a_task_has_none(name: str) -> None:
         cross_validate(read(ROOT / "recipes" / f"{name}.yaml"), 2)
 
 
-def test_features_that_the_teacher_does_not_have_are_refused() -> None:
-    terms = "students.small.objective=[{loss: soft}, {loss: hint, tap: %s}]"
-    check(read(ROOT / "recipes" / "sequential.yaml", [terms % "hidden"]))
-    with pytest.raises(ConfigError, match=r"objective: tap 'nonsense': the teacher, a sasrec, .*; use hidden"):
-        check(read(ROOT / "recipes" / "sequential.yaml", [terms % "nonsense"]))
+_MAPS = "pooled or map_2 or map_4 or map_8 or map_16 or map_32 or map"
+_TOWERS = "{kind: towers, head: interaction, query: {kind: static}, product: {kind: static}}"
+
+
+@pytest.mark.parametrize(
+    ("name", "student", "term", "fault"),
+    [
+        ("sequential", "small", "{loss: hint, tap: hidden}", None),
+        (
+            "sequential",
+            "small",
+            "{loss: hint, tap: nonsense}",
+            "the network that learns, a .*, has no feature 'nonsense'",
+        ),
+        (
+            "sequential",
+            "small",
+            "{loss: hint, tap: nonsense}",
+            "the teacher, a sasrec, .* but hidden; use one of these",
+        ),
+        ("resnet50", "mobilenet", "{loss: attention_transfer, tap: map_2:map_4}", None),
+        (
+            "resnet50",
+            "mobilenet",
+            "{loss: attention_transfer, tap: map_2}",
+            "attention_transfer with tap 'map_2': the teacher, a resnet, has no feature 'map_2', but pooled",
+        ),
+        (
+            "resnet50",
+            "mobilenet",
+            "{loss: hint, tap: hidden:pooled}",
+            f"a mobilenet, has no feature 'hidden', but {_MAPS}",
+        ),
+        ("categorise", "picture", "{loss: hint, tap: map_32}", "learns, a small_cnn, has no feature 'map_32'"),
+        ("categorise", "title", "{loss: hint, tap: pooled:text}", None),
+        (
+            "categorise",
+            "title",
+            "{loss: hint, tap: text}",
+            "a bag, has no feature 'text', but pooled; use one of these",
+        ),
+        (
+            "categorise",
+            "title",
+            "{loss: soft, tap: pooled}",
+            "soft compares logits, which have no tap; leave tap 'pooled'",
+        ),
+    ],
+)
+def test_features_that_a_network_does_not_have_are_refused(
+    name: str, student: str, term: str, fault: str | None
+) -> None:
+    changes = [f"students.{student}.objective=[{{loss: soft}}, {term}]", "shop={reader: simulate}"]
+    wanted = read(ROOT / "recipes" / f"{name}.yaml", changes)
+    if fault is None:
+        check(wanted)
+        return
+    with pytest.raises(ConfigError, match=rf"students\.{student}\.objective: .*{fault}"):
+        check(wanted)
+
+
+@pytest.mark.parametrize(
+    ("model", "tap", "fault"),
+    [
+        (_TOWERS, "hidden:pooled", None),
+        (_TOWERS, "pooled", "learns, a towers, has no feature 'pooled', but query or product or hidden"),
+        (_TOWERS.replace("interaction", "dot"), "hidden:pooled", "no feature 'hidden', but query or product; use one"),
+        (_TOWERS, "hidden", "the teacher, a cross, has no feature 'hidden', but pooled"),
+    ],
+)
+def test_features_of_towers_are_those_of_their_head(model: str, tap: str, fault: str | None) -> None:
+    changes = [f"students={{fast: {{model: {model}, objective: [{{loss: hint, tap: {tap}}}]}}}}", "compress={}"]
+    wanted = read(ROOT / "recipes" / "quickstart.yaml", changes)
+    if fault is None:
+        check(wanted)
+        return
+    with pytest.raises(ConfigError, match=fault):
+        check(wanted)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        (
+            ["compress={a: {of: picture, passes: [recover], objective: [{loss: hint, tap: nonsense}]}}"],
+            r"compress\.a\.objective: hint with tap 'nonsense': the network that learns, a small_cnn",
+        ),
+        (
+            [
+                "compress.a={of: picture, passes: [{kind: distil, model: {kind: bag}}]}",
+                "compress.b={of: a, passes: [recover]}",
+                "students.picture.objective=[{loss: attention_transfer, tap: map}]",
+            ],
+            r"compress\.b\.objective: attention_transfer with tap 'map': the network that learns, a bag",
+        ),
+        (
+            [
+                "compress={a: {of: picture, passes: [{kind: distil, model: {kind: small_cnn}}]}}",
+                "students.picture.objective=[{loss: hint, tap: pooled}]",
+            ],
+            r"compress\.a\.passes\.0: distil: an assistant tells its logits alone, .* give compress\.a\.objective",
+        ),
+    ],
+)
+def test_features_that_a_chain_compares_are_there(changes: list[str], fault: str) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        check(read(ROOT / "recipes" / "categorise.yaml", changes))
+
+
+def test_scores_made_elsewhere_have_no_features(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("query_id,product_id,score\n")
+    student = f"{{fast: {{model: {_TOWERS}, objective: [{{loss: hint, tap: hidden}}]}}}}"
+    changes = [f"students={student}", f"teacher={{kind: scores, path: {tmp_path / 's.csv'}}}", "compress={}"]
+    with pytest.raises(ConfigError, match="hint taps features, but scores made elsewhere have none; leave it out"):
+        check(read(ROOT / "recipes" / "quickstart.yaml", changes))
 
 
 def test_an_unknown_task_is_answered_with_the_nearest() -> None:

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from shopstill.core.errors import ArtifactError, ConfigError
-from shopstill.models import build, pretrained
+from shopstill.models import build, families, pretrained
 from shopstill.models.ahead import ahead
 from shopstill.models.build import TextModel
 from shopstill.models.cross import Cross, CrossEncoder, both_sides
@@ -43,6 +43,15 @@ def test_scores_do_not_depend_on_batch_company_or_order(kind: str, make: Make) -
     with torch.inference_mode():
         shuffled = model.network(**feed.inputs(order)).logits.numpy()
     np.testing.assert_allclose(shuffled, together[order], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_configuration_tells_which_features_there_will_be(kind: str, make: Make) -> None:
+    model = make(kind)
+    feed = model.network.feed(model.tokenizer, pairs(model))
+    with torch.inference_mode():
+        found = model.network(**feed.inputs(np.arange(2))).features
+    assert set(found) == set(families.taps(model.network.config))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -73,6 +73,15 @@ def starts(wanted: Text) -> list[str | None]:
     return [wanted.start] if isinstance(wanted, Cross) else [wanted.query.start, wanted.product.start]
 
 
+def taps(wanted: Text) -> list[str]:
+    """Names of the features that a configuration's network returns beside its logits."""
+    if isinstance(wanted, Joint):
+        return [*taps(wanted.cross), *taps(wanted.towers)]
+    if isinstance(wanted, Cross):
+        return ["pooled"]
+    return ["query", "product", *(["hidden"] if wanted.head == "interaction" else [])]
+
+
 def create(wanted: Cross | Towers | Joint, teacher: Path | None, seed: int) -> TextModel:
     """A model as configured, with its starting weights.
 

@@ -49,6 +49,11 @@ def starts(wanted: Any) -> list[str | None]:
     return list(import_module(_FAMILIES[wanted.kind]).starts(wanted))
 
 
+def taps(wanted: Any) -> tuple[str, ...]:
+    """Names of the features that a configuration's network returns beside its logits."""
+    return tuple(import_module(_FAMILIES[wanted.kind]).taps(wanted))
+
+
 def save(model: Any, folder: Path) -> None:
     """Write a model folder; ``load`` needs nothing else."""
     import_module(_FAMILIES[model.network.config.kind]).save(model, folder)

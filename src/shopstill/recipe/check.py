@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shopstill.compress._chain import check_chain
-from shopstill.compress.distil import Distil
 from shopstill.core.errors import ConfigError, nearest
 from shopstill.data.simulate import Simulate
 from shopstill.evaluate.quality import parse_metric
@@ -16,13 +15,11 @@ from shopstill.models.families import AnyModel, starts
 from shopstill.models.pretrained import missing
 from shopstill.models.towers import Towers
 from shopstill.recipe import Recipe
+from shopstill.recipe._chains import again, ancestors
+from shopstill.recipe._taps import tap_faults
 from shopstill.recipe.parts import ScoresTeacher, Trained, guard_of, members, twin_of
 from shopstill.tasks import BASELINES, TEACHER, Task, measures_of
 from shopstill.types import Term
-
-_HISTORIES, _TEXTS = ("sasrec", "bert4rec", "gru4rec", "item_mean"), ("cross", "bag", "text_encoder")
-_TAPS = dict.fromkeys(_HISTORIES, "hidden") | dict.fromkeys(_TEXTS, "pooled")
-"""The features of kinds of model that have one kind of them."""
 
 
 def check(recipe: Recipe) -> None:
@@ -41,8 +38,8 @@ def check(recipe: Recipe) -> None:
         *_chain_faults(recipe),
     ]
     for place, terms, taught in _objectives(recipe):
-        found = [*_term_faults(terms, taught, recipe.task), *(_tap_faults(terms, recipe) if taught else ())]
-        faults += [f"{place}: {fault}" for fault in found]
+        faults += [f"{place}: {fault}" for fault in _term_faults(terms, taught, recipe.task)]
+    faults += tap_faults(recipe)
     if faults:
         raise ConfigError("\n".join(faults))
     if isinstance(recipe.teacher, ScoresTeacher) and not recipe.teacher.path.is_file():
@@ -54,16 +51,6 @@ def check(recipe: Recipe) -> None:
 def _untaught(recipe: Recipe) -> dict[str, Trained]:
     """The models that no teacher teaches, by their place in the recipe."""
     return members(recipe.teacher) | {f"baselines.{name}": wanted for name, wanted in recipe.baselines.items()}
-
-
-def _again(recipe: Recipe) -> dict[str, AnyModel]:
-    """The models that chains distil once more, by their place in the recipe; all have a teacher with weights."""
-    return {
-        f"compress.{name}.passes.{at}.model": step.model
-        for name, chain in recipe.compress.items()
-        for at, step in enumerate(chain.passes)
-        if isinstance(step, Distil)
-    }
 
 
 def _objectives(recipe: Recipe) -> Iterator[tuple[str, tuple[Term, ...], bool]]:
@@ -92,19 +79,12 @@ def _term_faults(terms: tuple[Term, ...], taught: bool, task: Task) -> Iterator[
             yield f"{term.loss} compares {spec.takes}, but {task.kind} has {task.takes}; use {' or '.join(fitting)}"
         elif spec.takes == "attention":
             yield f"{term.loss} compares attention, which the label store lacks; use a loss of features or scores"
+        elif spec.takes != "features" and term.tap is not None:
+            yield f"{term.loss} compares {spec.takes}, which have no tap; leave tap {term.tap!r} out"
         elif term.across and not spec.grouped:
             yield f"{term.loss} compares each row alone, so that it cannot look across; leave across out"
         elif spec.takes == "features" and term.tap is None:
             yield f"{term.loss} compares features; name which with tap, such as tap: pooled"
-
-
-def _tap_faults(terms: tuple[Term, ...], recipe: Recipe) -> Iterator[str]:
-    """Features that a teacher of a known kind does not have."""
-    first = next(iter(members(recipe.teacher).values()), None)
-    known = _TAPS.get(first.model.kind) if first else None
-    for tap in (term.tap for term in terms if term.tap is not None and known):
-        if first and tap != known:
-            yield f"tap {tap!r}: the teacher, a {first.model.kind}, has no such features; use {known}"
 
 
 def _name_faults(recipe: Recipe) -> Iterator[str]:
@@ -119,7 +99,7 @@ def _task_faults(recipe: Recipe) -> Iterator[str]:
     """Models that the task cannot train, and scores made elsewhere for a task that has none."""
     task = recipe.task
     models = {f"{place}.model": member.model for place, member in _untaught(recipe).items()}
-    models |= {f"students.{name}.model": student.model for name, student in recipe.students.items()} | _again(recipe)
+    models |= {f"students.{name}.model": student.model for name, student in recipe.students.items()} | again(recipe)
     for place, model in models.items():
         if model.kind not in task.models:
             yield f"{place}: {task.kind} trains no {model.kind!r}; {nearest(model.kind, task.models)}"
@@ -144,9 +124,9 @@ def _judging_faults(recipe: Recipe) -> Iterator[str]:
 def _model_faults(recipe: Recipe) -> Iterator[str]:
     untaught = {f"{place}.model": member.model for place, member in _untaught(recipe).items()}
     models = {f"students.{name}.model": student.model for name, student in recipe.students.items()}
-    again = _again(recipe)
-    for place, model in [*untaught.items(), *models.items(), *again.items()]:
-        if "teacher" in starts(model) and place not in again and (place in untaught or not members(recipe.teacher)):
+    renewed = again(recipe)
+    for place, model in [*untaught.items(), *models.items(), *renewed.items()]:
+        if "teacher" in starts(model) and place not in renewed and (place in untaught or not members(recipe.teacher)):
             yield f"{place}: start 'teacher', but there is no teacher with weights here; name a pretrained start"
         yield from (f"{place}: start {fault}" for start in starts(model) if start and (fault := missing(start)))
         if isinstance(model, Cross) and model.outputs > 1:
@@ -170,7 +150,7 @@ def _chain_faults(recipe: Recipe) -> Iterator[str]:
             yield f"compress.{name}.of: unknown model {chain.of!r}; {nearest(chain.of, known)}"
         elif chain.of == TEACHER and not isinstance(recipe.teacher, Trained):
             yield f"compress.{name}.of: this teacher is not one model; start from a student"
-        elif name in _ancestors(recipe, name):
+        elif name in ancestors(recipe, name):
             yield f"compress.{name}.of: goes on from itself by way of {chain.of!r}; start from a student or the teacher"
         else:
             yield from (f"compress.{name}.passes: {fault}" for fault in _order_faults(recipe, name))
@@ -179,19 +159,9 @@ def _chain_faults(recipe: Recipe) -> Iterator[str]:
             yield f"compress.{name}.by: the recipe does not judge by {guard!r}; {nearest(guard, judged)}"
 
 
-def _ancestors(recipe: Recipe, name: str) -> list[str]:
-    """The chains that a chain goes on from, nearest first; ends with the first that comes again."""
-    found: list[str] = []
-    at = recipe.compress[name].of
-    while at in recipe.compress and at not in found:
-        found.append(at)
-        at = recipe.compress[at].of
-    return found
-
-
 def _order_faults(recipe: Recipe, name: str) -> Iterator[str]:
     """What is wrong with the order of all passes from the origin on."""
-    line = [*reversed(_ancestors(recipe, name)), name]
+    line = [*reversed(ancestors(recipe, name)), name]
     try:
         check_chain([step for link in line for step in recipe.compress[link].passes])
     except ConfigError as cause:

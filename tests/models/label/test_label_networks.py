@@ -55,6 +55,7 @@ def test_a_rectangle_of_texts_says_what_texts_end_to_end_say(kind: str, make: Ma
 def test_features_are_there_to_be_taught(kind: str, make: Make, rows: LabelRows) -> None:
     model = make(kind)
     found = model.network(**inputs(model, rows)).features
+    assert found.keys() == set(families.taps(model.network.config))
     assert found["pooled"].shape[0] == len(TITLES)
     if hasattr(model.network, "reader"):
         assert found["map"].shape == (len(TITLES), GRID * GRID)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import Field
 from torch import nn
 
@@ -22,7 +23,7 @@ from shopstill.models.label.networks import BothNetwork, ImageNetwork, LabelNetw
 from shopstill.models.label.texts import BagBody, EncoderBody, TextBody
 from shopstill.models.vision import Picture, PictureReader, Widths, body, counts
 
-_TOKENIZER = "tokenizer.json"
+_TOKENIZER, _SIDE = "tokenizer.json", 64
 
 
 @config
@@ -73,6 +74,26 @@ class LabelModel:
 def starts(wanted: Any) -> list[str | None]:
     """What a configuration's networks begin with: pretrained models by name, ``teacher``, None for random weights."""
     return [wanted.image.start, wanted.text.start] if isinstance(wanted, Both) else [wanted.start]
+
+
+def taps(wanted: Label) -> list[str]:
+    """Names of the features that a configuration's network returns beside its logits.
+
+    >>> from shopstill.models.vision import SmallCNN
+    >>> taps(SmallCNN(channels=(8, 16)))
+    ['pooled', 'map_2', 'map_4', 'map']
+    """
+    if isinstance(wanted, Bag | TextEncoder):
+        return ["pooled"]
+    if isinstance(wanted, Both):
+        return [*_seen(wanted.image), "image", "text"]
+    return _seen(wanted)
+
+
+def _seen(wanted: Picture) -> list[str]:
+    """What a network makes of a picture, asked of one that has no weights."""
+    with torch.device("meta"):
+        return list(PictureReader(body(wanted)).eval()(torch.zeros(1, _SIDE, _SIDE, 3)).features)
 
 
 def save(model: LabelModel, folder: Path) -> None:

@@ -45,6 +45,11 @@ def starts(wanted: Any) -> list[str | None]:
     return [None]
 
 
+def taps(wanted: Any) -> list[str]:
+    """Names of the features that a configuration's network returns beside its logits."""
+    return ["hidden"]
+
+
 def save(model: SequenceModel, folder: Path) -> None:
     """Write a model folder: weights, sizes and ids; ``load`` needs nothing else."""
     _folder.write(folder, model.network, {"model": plain(model.network.config), "sizes": plain(model.network.sizes)})

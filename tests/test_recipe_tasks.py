@@ -182,6 +182,48 @@ def test_features_that_a_chain_compares_are_there(changes: list[str], fault: str
         check(read(ROOT / "recipes" / "categorise.yaml", changes))
 
 
+@pytest.mark.parametrize(
+    ("name", "chains", "fault"),
+    [
+        (
+            "categorise",
+            "{a: {of: title, passes: [channels]}}",
+            r"a\.passes\.0: channels works on convolutions, but a bag",
+        ),
+        (
+            "categorise",
+            "{a: {of: picture, passes: [int8_static]}, b: {of: picture, passes: [recover, vocabulary]}}",
+            r"b\.passes\.1: vocabulary works on tokenizers, but a small_cnn .* alone; use channels or .*, or leave",
+        ),
+        (
+            "categorise",
+            "{a: {of: teacher, passes: [product_vectors]}}",
+            r"a\.passes\.0: product_vectors works on products",
+        ),
+        ("categorise", "{a: {of: teacher, passes: [heads, channels, vocabulary, tables]}}", None),
+        (
+            "categorise",
+            "{a: {of: teacher, passes: [{kind: distil, model: {kind: bag, tokens: false}}, vocabulary]}}",
+            r"a\.passes\.1: vocabulary works on tokenizers, but a bag as configured has linear layers and tables",
+        ),
+        ("sequential", "{a: {of: small, passes: [heads]}}", r"a\.passes\.0: heads works on text transformers, but a"),
+        ("sequential", "{a: {of: small, passes: [tables, int8_dynamic]}}", None),
+        (
+            "retrieval",
+            "{a: {of: find, passes: [int8_dynamic]}}",
+            r"int8_dynamic works on linear layers, but a towers",
+        ),
+    ],
+)
+def test_passes_that_have_nothing_to_do_on_a_model_are_refused(name: str, chains: str, fault: str | None) -> None:
+    wanted = read(ROOT / "recipes" / f"{name}.yaml", [f"compress={chains}"])
+    if fault is None:
+        check(wanted)
+        return
+    with pytest.raises(ConfigError, match=fault):
+        check(wanted)
+
+
 def test_scores_made_elsewhere_have_no_features(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_text("query_id,product_id,score\n")
     student = f"{{fast: {{model: {_TOWERS}, objective: [{{loss: hint, tap: hidden}}]}}}}"

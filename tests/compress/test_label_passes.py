@@ -12,6 +12,7 @@ from tests.compress.test_channels import calibration, logits
 from tests.models.label.conftest import make, rows
 
 from shopstill.compress import PASSES
+from shopstill.compress._chain import misfit
 from shopstill.compress._linears import linears
 from shopstill.core.config import build as build_config
 from shopstill.core.errors import ConfigError
@@ -37,6 +38,9 @@ REFUSED = {
 }
 """Passes that these models refuse: those of pictures alone, or all."""
 
+MEASURED = ("int8_aware", "int8_dynamic")
+"""Passes that refuse a network by what they measure, not by its configuration."""
+
 OWN: dict[str, dict[str, Any]] = {"distil": {"model": {"kind": "small_cnn", "channels": [4, 8]}}}
 """Passes that name a model, which must be one of classes."""
 
@@ -50,7 +54,9 @@ def test_a_pass_works_or_says_why_not(name: str, kind: str, make: Any, rows: Lab
     if REFUSED.get(name) == "all" or (REFUSED.get(name) == "pictures" and kind == "mobilenet"):
         with pytest.raises(ConfigError, match=";"):
             one.apply(model, calibration(rows, tmp_path / "fit"))
+        assert misfit(one, model.network.config) or name in MEASURED
         return
+    assert misfit(one, model.network.config) is None
     made = one.apply(model, calibration(rows, tmp_path / "fit"))
     assert all(torch.equal(value, before[key]) for key, value in model.network.state_dict().items())
     families.save(made, tmp_path / "made")

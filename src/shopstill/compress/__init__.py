@@ -5,10 +5,13 @@ A pass leaves its input alone and returns a smaller (or recovered) model, which 
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from shopstill.compress._calibration import Calibration, M
 from shopstill.core.registry import Registry
+from shopstill.models.families import Trait
+
+__all__ = ["PASSES", "Pass", "Softens", "Stage", "Trait", "needs_of"]
 
 PASSES = Registry("shopstill.compress", "pass")
 
@@ -18,7 +21,10 @@ computed. ``recover`` may come wherever some weights can still learn."""
 
 
 class Pass(Protocol):
-    """What every pass offers; ``kind`` is its name in the registry, the file's, as a recipe writes it."""
+    """What every pass offers; ``kind`` is its name in the registry, the file's, as a recipe writes it.
+
+    It may have ``needs``, the traits of a network of which it needs at least one; ``needs_of`` tells them of any pass.
+    """
 
     kind: str
     stage: ClassVar[Stage]
@@ -35,3 +41,9 @@ class Softens(Protocol):
     def milder(self) -> Pass | None:
         """One that takes away less; None where there is none."""
         ...
+
+
+def needs_of(step: Any) -> tuple[Trait, ...]:
+    """What a pass needs a network to have, of which one is enough; nothing where any network will do."""
+    found: tuple[Trait, ...] = getattr(step, "needs", ())
+    return found

@@ -1,4 +1,4 @@
-"""Which orders of passes are legal."""
+"""Which passes fit a network, and which orders of them are legal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from itertools import pairwise, takewhile
 from typing import Any
 
+from shopstill.compress import PASSES, Trait, needs_of
 from shopstill.core.errors import ConfigError
+from shopstill.models.families import traits
 
 _ORDER = ("structure", "weights", "storage", "arithmetic")
 _WHY = {
@@ -55,3 +57,26 @@ def _check(one: Any, other: Any) -> None:
         raise ConfigError(f"{pair}: {_WHY[other.stage]}; put {other.kind} first")
     if one.stage == other.stage == "arithmetic" or (one.kind == other.kind and one.stage in _ONCE):
         raise ConfigError(f"{pair}: both decide how the same weights are held; leave one out")
+
+
+def misfit(step: Any, wanted: Any) -> str | None:
+    """Why a pass has nothing to do on a network as configured, and which passes have; None where it may have.
+
+    What only a network's weights or sizes tell, the pass says itself.
+
+    >>> from shopstill.models.label.config import Bag
+    >>> misfit(PASSES.get("vocabulary")(), Bag())
+    >>> misfit(PASSES.get("vocabulary")(), Bag(tokens=False)).partition(";")[0]
+    'vocabulary works on tokenizers, but a bag as configured has linear layers and tables alone'
+    """
+    needs, has = needs_of(step), traits(wanted)
+    if not needs or has & set(needs):
+        return None
+    fitting = [name for name in PASSES.names() if _fits(name, has)]
+    there = f"a {wanted.kind} as configured has {' and '.join(sorted(has))} alone"
+    return f"{step.kind} works on {' or '.join(needs)}, but {there}; use {' or '.join(fitting)}, or leave it out"
+
+
+def _fits(name: str, has: frozenset[Trait]) -> bool:
+    needs = needs_of(PASSES.get(name))
+    return not needs or bool(has & set(needs))

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from shopstill.compress import Stage
+from shopstill.compress import Stage, Trait
 from shopstill.compress._calibration import Calibration, M, copied
 from shopstill.compress._encoders import slim
 from shopstill.compress._importance import Importance, objective_for
@@ -52,6 +52,7 @@ class Channels:
     rows: int = Field(default=512, ge=2)
 
     stage: ClassVar[Stage] = "structure"
+    needs: ClassVar[tuple[Trait, ...]] = ("convolutions",)
 
     def milder(self) -> Channels | None:
         """Half of what went stays as well; None where nearly all channels stay already."""

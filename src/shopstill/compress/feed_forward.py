@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from shopstill.compress import Stage, _importance
+from shopstill.compress import Stage, Trait, _importance
 from shopstill.compress._calibration import Calibration, M, copied
 from shopstill.compress._encoders import encoders, layers, restate, slim
 from shopstill.compress._importance import Importance
@@ -40,6 +40,7 @@ class FeedForward:
     rows: int = Field(default=512, ge=1)
 
     stage: ClassVar[Stage] = "structure"
+    needs: ClassVar[tuple[Trait, ...]] = ("text transformers",)
 
     def milder(self) -> FeedForward | None:
         """Half of what went stays as well; None where nearly all units stay already."""

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from shopstill.compress import Stage, _means, _tables
+from shopstill.compress import Stage, Trait, _means, _tables
 from shopstill.compress._calibration import Calibration, M, copied
 from shopstill.compress._tables import held_bytes
 from shopstill.core.config import config
@@ -46,6 +46,7 @@ class Hash:
     rows: int | None = Field(default=None, ge=2, le=32768)
 
     stage: ClassVar[Stage] = "weights"
+    needs: ClassVar[tuple[Trait, ...]] = ("text transformers", "token tables")
 
     def milder(self) -> Hash | None:
         """Twice the books; None at 16."""

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from shopstill.compress import Stage, _importance
+from shopstill.compress import Stage, Trait, _importance
 from shopstill.compress._calibration import Calibration, M, copied
 from shopstill.compress._encoders import encoders, layers, restate, slim
 from shopstill.compress._importance import Importance
@@ -40,6 +40,7 @@ class Heads:
     rows: int = Field(default=512, ge=1)
 
     stage: ClassVar[Stage] = "structure"
+    needs: ClassVar[tuple[Trait, ...]] = ("text transformers",)
 
     def milder(self) -> Heads | None:
         """Half of what went stays as well; None where nearly all heads stay already."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from shopstill.compress import Stage
+from shopstill.compress import Stage, Trait
 from shopstill.compress._calibration import Calibration, M, copied
 from shopstill.compress._linears import Calibrate, Least, Percentile, Rows, linears, observe, worth
 from shopstill.compress._sensitivity import Bound, stand_in
@@ -50,6 +50,7 @@ class Int8Aware:
     training: Training | None = None
 
     stage: ClassVar[Stage] = "arithmetic"
+    needs: ClassVar[tuple[Trait, ...]] = ("linear layers",)
 
     def apply(self, model: M, calibration: Calibration) -> M:
         """The model with its layers in int8, its best weights by validation."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar, Literal
 
-from shopstill.compress import Stage
+from shopstill.compress import Stage, Trait
 from shopstill.compress._calibration import Calibration, M, copied
 from shopstill.compress._linears import Least, Rows, linears, observe, worth
 from shopstill.compress._sensitivity import Bound, stand_in
@@ -35,6 +35,7 @@ class Int8Dynamic:
     bound: Bound | None = 0.06
 
     stage: ClassVar[Stage] = "arithmetic"
+    needs: ClassVar[tuple[Trait, ...]] = ("linear layers",)
 
     def milder(self) -> Int8Dynamic | None:
         """Half the bound, so that more layers are left out; None where the bound is small already."""

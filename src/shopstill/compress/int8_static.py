@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar, Literal
 
-from shopstill.compress import Stage
+from shopstill.compress import Stage, Trait
 from shopstill.compress._calibration import Calibration, M, copied
 from shopstill.compress._convolutions import convolutions
 from shopstill.compress._convolutions import parts as convolved
@@ -45,6 +45,7 @@ class Int8Static:
     bound: Bound | None = 0.06
 
     stage: ClassVar[Stage] = "arithmetic"
+    needs: ClassVar[tuple[Trait, ...]] = ("linear layers", "convolutions")
 
     def milder(self) -> Int8Static | None:
         """Half the bound, so that more layers are left out; None where the bound is small already."""

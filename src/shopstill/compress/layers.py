@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from shopstill.compress import Stage
+from shopstill.compress import Stage, Trait
 from shopstill.compress._calibration import Calibration, M, copied
 from shopstill.compress._encoders import encoders, restate
 from shopstill.core.config import config
@@ -42,6 +42,7 @@ class Layers:
     rows: int = Field(default=256, ge=1)
 
     stage: ClassVar[Stage] = "structure"
+    needs: ClassVar[tuple[Trait, ...]] = ("text transformers",)
 
     def __post_init__(self) -> None:
         if (self.keep is None) == (self.count is None):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from shopstill.compress import Stage
+from shopstill.compress import Stage, Trait
 from shopstill.compress._calibration import Calibration, M, copied
 from shopstill.core.config import config
 from shopstill.core.errors import ConfigError
@@ -31,6 +31,7 @@ class ProductVectors:
     codec: Codec = Field(default_factory=Codec)
 
     stage: ClassVar[Stage] = "storage"
+    needs: ClassVar[tuple[Trait, ...]] = ("products ahead",)
 
     def apply(self, model: M, calibration: Calibration) -> M:
         """The model with the codec."""

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from shopstill.compress import Stage
+from shopstill.compress import Stage, Trait
 from shopstill.compress._calibration import Calibration, M, copied
 from shopstill.compress._encoders import encoders
 from shopstill.core.config import config
@@ -35,6 +35,7 @@ class ShareLayers:
     start: Literal["mean", "first"] = "mean"
 
     stage: ClassVar[Stage] = "structure"
+    needs: ClassVar[tuple[Trait, ...]] = ("text transformers",)
 
     def apply(self, model: M, calibration: Calibration) -> M:
         """The model with shared layers."""

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import nn
 
-from shopstill.compress import Stage
+from shopstill.compress import Stage, Trait
 from shopstill.compress._calibration import Calibration, M, copied
 from shopstill.compress._sensitivity import Bound, smaller, stand_in
 from shopstill.core.config import config
@@ -39,6 +39,7 @@ class Tables:
     bound: Bound | None = None
 
     stage: ClassVar[Stage] = "storage"
+    needs: ClassVar[tuple[Trait, ...]] = ("tables",)
 
     def milder(self) -> Tables | None:
         """8 bits in place of 4; None at 8."""

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from shopstill.compress import Stage, _tokens
+from shopstill.compress import Stage, Trait, _tokens
 from shopstill.compress._calibration import Calibration, M, copied
 from shopstill.core.config import config
 from shopstill.core.errors import ConfigError
@@ -41,6 +41,7 @@ class Vocabulary:
     common: int = Field(default=0, ge=0)
 
     stage: ClassVar[Stage] = "structure"
+    needs: ClassVar[tuple[Trait, ...]] = ("tokenizers",)
 
     def milder(self) -> Vocabulary | None:
         """Twice as many common tokens, 4,096 at least; None where that would be nearly all."""

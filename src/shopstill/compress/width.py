@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from shopstill.compress import Stage, _narrow, _tokens
+from shopstill.compress import Stage, Trait, _narrow, _tokens
 from shopstill.compress._calibration import Calibration, M, copied
 from shopstill.compress._encoders import encoders
 from shopstill.compress._importance import Importance
@@ -46,6 +46,7 @@ class Width:
     rows: int = Field(default=512, ge=1)
 
     stage: ClassVar[Stage] = "structure"
+    needs: ClassVar[tuple[Trait, ...]] = ("text transformers", "token tables")
 
     def apply(self, model: M, calibration: Calibration) -> M:
         """The model with narrower states and tables."""

@@ -82,6 +82,19 @@ def taps(wanted: Text) -> list[str]:
     return ["query", "product", *(["hidden"] if wanted.head == "interaction" else [])]
 
 
+def traits(wanted: Text | Tower) -> set[str]:
+    """What a configuration's network has that can be made smaller, as ``families.Trait`` names it."""
+    match wanted:
+        case Static():
+            return {"token tables", "tokenizers", "tables"}
+        case Towers():
+            return {"products ahead"} | traits(wanted.query) | traits(wanted.product)
+        case Joint():
+            return traits(wanted.cross) | traits(wanted.towers)
+        case _:
+            return {"text transformers", "tokenizers", "tables", "linear layers"}
+
+
 def create(wanted: Cross | Towers | Joint, teacher: Path | None, seed: int) -> TextModel:
     """A model as configured, with its starting weights.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
@@ -26,6 +26,13 @@ _FAMILIES = {
     ),
 }
 """Kind of network → the module that saves and loads it."""
+
+
+Trait = Literal[
+    "text transformers", "token tables", "tokenizers", "tables", "linear layers", "convolutions", "products ahead"
+]
+"""What a network may have that can be made smaller: a transformer that reads texts; a tower that is a table of tokens;
+a tokenizer; any table; linear layers that are worth rounding; convolutions; products that are encoded ahead."""
 
 
 class Model(Protocol):
@@ -52,6 +59,11 @@ def starts(wanted: Any) -> list[str | None]:
 def taps(wanted: Any) -> tuple[str, ...]:
     """Names of the features that a configuration's network returns beside its logits."""
     return tuple(import_module(_FAMILIES[wanted.kind]).taps(wanted))
+
+
+def traits(wanted: Any) -> frozenset[Trait]:
+    """What a configuration's network has that can be made smaller, as far as the configuration says."""
+    return frozenset(import_module(_FAMILIES[wanted.kind]).traits(wanted))
 
 
 def save(model: Any, folder: Path) -> None:

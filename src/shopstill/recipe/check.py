@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shopstill.compress._chain import check_chain
+from shopstill.compress._chain import check_chain, misfit
 from shopstill.core.errors import ConfigError, nearest
 from shopstill.data.simulate import Simulate
 from shopstill.evaluate.quality import parse_metric
@@ -15,7 +15,7 @@ from shopstill.models.families import AnyModel, starts
 from shopstill.models.pretrained import missing
 from shopstill.models.towers import Towers
 from shopstill.recipe import Recipe
-from shopstill.recipe._chains import again, ancestors
+from shopstill.recipe._chains import again, ancestors, given
 from shopstill.recipe._taps import tap_faults
 from shopstill.recipe.parts import ScoresTeacher, Trained, guard_of, members, twin_of
 from shopstill.tasks import BASELINES, TEACHER, Task, measures_of
@@ -154,6 +154,8 @@ def _chain_faults(recipe: Recipe) -> Iterator[str]:
             yield f"compress.{name}.of: goes on from itself by way of {chain.of!r}; start from a student or the teacher"
         else:
             yield from (f"compress.{name}.passes: {fault}" for fault in _order_faults(recipe, name))
+            told = ((at, misfit(step, model)) for at, step, model in given(recipe, name))
+            yield from (f"compress.{name}.passes.{at}: {fault}" for at, fault in told if fault)
         guard, judged = guard_of(chain, recipe.judging.metrics), recipe.judging.metrics
         if chain.keep and guard not in judged:
             yield f"compress.{name}.by: the recipe does not judge by {guard!r}; {nearest(guard, judged)}"

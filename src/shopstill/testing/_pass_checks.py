@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from shopstill.compress import Stage
+from shopstill.compress._chain import misfit
 from shopstill.core.config import build as build_config
 from shopstill.core.config import plain
 from shopstill.core.errors import ConfigError
@@ -130,6 +131,12 @@ def is_a_configuration(given: Any, name: str) -> None:
     must(given.kind == name, f"its kind is {given.kind!r}; the registry knows it as {name!r}")
     must(given.stage in get_args(Stage), f"its stage {given.stage!r} is none of {', '.join(get_args(Stage))}")
     must(build_config(type(given), plain(given)) == given, "is not what its plain values build")
+
+
+def needs_what_it_says(trial: Trial) -> None:
+    """A model that lacks all that the pass says it needs is refused, so that a recipe may be refused before it runs."""
+    told = misfit(trial.given, trial.before.network.config)
+    must(told is None or isinstance(trial.after, ConfigError), f"takes a model that it says it cannot: {told}")
 
 
 def is_exported(trial: Trial, exported: Exported) -> None:

@@ -141,6 +141,7 @@ def _applied(given: Any, model: TextModel, folder: Path) -> TextModel | ConfigEr
 def _outcome(trial: Trial, kind: str, reloaded: np.ndarray | None, exported: Exported | None) -> Outcome:
     refused = trial.after if isinstance(trial.after, ConfigError) else None
     failures = list(_failures("is a configuration", lambda: checks.is_a_configuration(trial.given, trial.given.kind)))
+    failures += _failures("needs what it says", lambda: checks.needs_what_it_says(trial))
     if refused is None:
         for name, run in CHECKS.items():
             failures += _failures(name, lambda run=run: run(trial))  # type: ignore[misc]

@@ -96,6 +96,19 @@ def _seen(wanted: Picture) -> list[str]:
         return list(PictureReader(body(wanted)).eval()(torch.zeros(1, _SIDE, _SIDE, 3)).features)
 
 
+def traits(wanted: Label) -> set[str]:
+    """What a configuration's network has that can be made smaller, as ``families.Trait`` names it."""
+    match wanted:
+        case Both():
+            return traits(wanted.image) | traits(wanted.text)
+        case TextEncoder():
+            return {"text transformers", "tokenizers", "tables", "linear layers"}
+        case Bag():
+            return {"tables", "linear layers", *(["tokenizers"] if wanted.tokens else [])}
+        case _:
+            return {"convolutions", "linear layers"}
+
+
 def save(model: LabelModel, folder: Path) -> None:
     """Write a model folder: weights, sizes, classes and tokenizer; ``load`` needs nothing else."""
     network = model.network

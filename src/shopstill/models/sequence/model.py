@@ -50,6 +50,11 @@ def taps(wanted: Any) -> list[str]:
     return ["hidden"]
 
 
+def traits(wanted: Any) -> set[str]:
+    """What a configuration's network has that can be made smaller, as ``families.Trait`` names it."""
+    return {"tables", "linear layers"}
+
+
 def save(model: SequenceModel, folder: Path) -> None:
     """Write a model folder: weights, sizes and ids; ``load`` needs nothing else."""
     _folder.write(folder, model.network, {"model": plain(model.network.config), "sizes": plain(model.network.sizes)})

@@ -232,6 +232,40 @@ def test_scores_made_elsewhere_have_no_features(tmp_path: Path) -> None:
         check(read(ROOT / "recipes" / "quickstart.yaml", changes))
 
 
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        (
+            ["task.augment.mixup=0.2"],
+            r"^teacher\.model: 'both' reads texts too, .* but task\.augment\.mixup is 0\.2; set it to 0, or",
+        ),
+        (
+            ["task.augment.mixup=0.2", "teacher.model={kind: resnet}", "students.picture.model={kind: both}"],
+            r"^students\.picture\.model: 'both' reads texts too",
+        ),
+        (["task.augment.mixup=0.2", "teacher.model={kind: resnet}"], None),
+        (["task.augment.flip=true"], None),
+        (
+            ["task.pictures=null", "teacher.model={kind: bag}"],
+            r"^students\.picture\.model: 'small_cnn' reads pictures, but task\.pictures is null; give .* or use bag or",
+        ),
+        (
+            ["task.pictures=null", "teacher.model={kind: bag}", "students.picture.model={kind: bag}"],
+            None,
+        ),
+    ],
+)
+def test_pictures_and_texts_that_a_model_reads_are_there_and_can_be_mixed(
+    changes: list[str], fault: str | None
+) -> None:
+    wanted = read(ROOT / "recipes" / "categorise.yaml", [*changes, "compress={}"])
+    if fault is None:
+        check(wanted)
+        return
+    with pytest.raises(ConfigError, match=fault):
+        check(wanted)
+
+
 def test_an_unknown_task_is_answered_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"task 'sequental': did you mean 'sequential'"):
         read(ROOT / "recipes" / "sequential.yaml", ["task.kind=sequental"])

@@ -18,7 +18,7 @@ from shopstill.recipe import Recipe
 from shopstill.recipe._chains import again, ancestors, given
 from shopstill.recipe._taps import tap_faults
 from shopstill.recipe.parts import ScoresTeacher, Trained, guard_of, members, twin_of
-from shopstill.tasks import BASELINES, TEACHER, Task, measures_of
+from shopstill.tasks import BASELINES, TEACHER, Task, faults_of, measures_of
 from shopstill.types import Term
 
 
@@ -96,13 +96,15 @@ def _name_faults(recipe: Recipe) -> Iterator[str]:
 
 
 def _task_faults(recipe: Recipe) -> Iterator[str]:
-    """Models that the task cannot train, and scores made elsewhere for a task that has none."""
+    """What does not go with the task: models that it cannot train, and scores made elsewhere where it has none."""
     task = recipe.task
     models = {f"{place}.model": member.model for place, member in _untaught(recipe).items()}
     models |= {f"students.{name}.model": student.model for name, student in recipe.students.items()} | again(recipe)
     for place, model in models.items():
         if model.kind not in task.models:
             yield f"{place}: {task.kind} trains no {model.kind!r}; {nearest(model.kind, task.models)}"
+    fitting = {place: model for place, model in models.items() if model.kind in task.models}
+    yield from faults_of(task, fitting, recipe.split)
     if isinstance(recipe.teacher, ScoresTeacher) and task.takes != "scores":
         yield f"teacher: scores made elsewhere are of pairs, but {task.kind} has {task.takes}; train a teacher"
 

@@ -1,7 +1,7 @@
 """Tasks: what is learnt and how it is judged, a file a task."""
 
 from shopstill.core.registry import Registry
-from shopstill.tasks._course import BASELINES, TEACHER, Course, Labels, Measures, Part, Task, measures_of
+from shopstill.tasks._course import BASELINES, TEACHER, Course, Labels, Measures, Part, Task, faults_of, measures_of
 from shopstill.tasks._rows import Questions, RowCourse
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Questions",
     "RowCourse",
     "Task",
+    "faults_of",
     "measures_of",
 ]
 

@@ -174,7 +174,8 @@ class Course(ABC, Generic[M]):
 class Task(Protocol):
     """The configuration of a task: a frozen dataclass with its file's name as ``kind``.
 
-    It may have ``measures``, which says what it can be judged by; ``measures_of`` tells it of any task.
+    It may have ``measures``, which says what it can be judged by, and ``faults``, which says what beside it in a recipe
+    does not go with it; ``measures_of`` and ``faults_of`` tell these of any task.
     """
 
     kind: Any
@@ -207,3 +208,15 @@ def measures_of(task: Task) -> Measures:
     """What a task can be judged by: all metrics and folds, where it does not say."""
     found: Measures = getattr(task, "measures", Measures())
     return found
+
+
+def faults_of(task: Task, models: Mapping[str, Any], split: SplitConfig) -> list[str]:
+    """What does not go with a task, where it says so, each with its place in the recipe.
+
+    Args:
+        task: the task.
+        models: configurations of all models that it is to train, by their place.
+        split: how its units are to be parted.
+    """
+    found = getattr(task, "faults", None)
+    return [] if found is None else list(found(models, split))

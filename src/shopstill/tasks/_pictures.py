@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from shopstill.core.errors import DataError
 from shopstill.data.classes import ClassRows
 from shopstill.data.images import ImageForm, Images, read_images
 from shopstill.data.shop import Shop
+from shopstill.models.label import Augment, Bag, Both, TextEncoder
 
 log = logging.getLogger(__name__)
 
@@ -54,3 +57,18 @@ def pictures_of(shop: Shop, rows: ClassRows, form: ImageForm) -> Images | None:
         told = "%d of %d products have no picture to see: %d name none, of %d it cannot be used; they are all white"
         log.log(level, told, without, len(found), found.missing, len(found.rejects))
     return found
+
+
+def unread(models: Mapping[str, Any], form: ImageForm | None, augment: Augment) -> Iterator[str]:
+    """Models, by their place in a recipe, that read pictures which are not there, or texts where pictures are mixed."""
+    for place, model in models.items():
+        if form is None and not isinstance(model, Bag | TextEncoder):
+            yield (
+                f"{place}: {model.kind!r} reads pictures, but task.pictures is null; give their height and width, or "
+                "use bag or text_encoder"
+            )
+        if augment.mixup and isinstance(model, Both):
+            yield (
+                f"{place}: {model.kind!r} reads texts too, of which no two have a mean, but task.augment.mixup is "
+                f"{augment.mixup:g}; set it to 0, or use a model that reads pictures alone"
+            )

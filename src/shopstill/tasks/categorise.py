@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -35,8 +35,9 @@ from shopstill.models import label as networks
 from shopstill.models.label import Augment, Augmented, LabelFeed, LabelModel, LabelRows, TextNetwork
 from shopstill.tasks import _answers
 from shopstill.tasks._bins import binned
+from shopstill.tasks._classed import Products
 from shopstill.tasks._course import Form, Measures, Part
-from shopstill.tasks._pictures import Taken, pictures_of
+from shopstill.tasks._pictures import Taken, pictures_of, unread
 from shopstill.tasks._rows import RowCourse
 from shopstill.tasks._turns import call_of
 from shopstill.train.batches import TrainingSet
@@ -91,6 +92,10 @@ class Categorise:
         """What the split depends on."""
         return {"classes": plain(self.classes), "pictures": self.pictures and plain(self.pictures)}
 
+    def faults(self, models: Mapping[str, Any], split: SplitConfig) -> Iterator[str]:
+        """Models that read what there is not."""
+        return unread(models, self.pictures, self.augment)
+
     def split(self, shop: Shop, settings: SplitConfig) -> pa.Table:
         """The part of each product; those that look the same are in one."""
         rows = class_rows(shop, self.classes)
@@ -109,28 +114,6 @@ class Categorise:
     def open(self, shop: Shop, split: pa.Table, settings: SplitConfig, seed: int) -> CategoriseCourse:
         """The course over a shop's products."""
         return CategoriseCourse(shop, split, self)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Products:
-    """N products: rows of the table of classes, with their truth."""
-
-    row_N: np.ndarray
-    target_N: np.ndarray
-    weight_N: np.ndarray | None
-    known: Sequence[bytes]
-
-    def __len__(self) -> int:
-        return len(self.row_N)
-
-    def take(self, rows: np.ndarray) -> Products:
-        """Some of them."""
-        weight_N = None if self.weight_N is None else self.weight_N[rows]
-        return replace(self, row_N=self.row_N[rows], target_N=self.target_N[rows], weight_N=weight_N)
-
-    def contents(self) -> Iterator[bytes]:
-        """Text and pixels of each."""
-        return (self.known[row] for row in self.row_N)
 
 
 class CategoriseCourse(RowCourse[LabelModel, Products]):

@@ -266,6 +266,13 @@ def test_pictures_and_texts_that_a_model_reads_are_there_and_can_be_mixed(
         check(wanted)
 
 
+def test_histories_have_no_publishers_sides() -> None:
+    with pytest.raises(
+        ConfigError, match=r"split\.publisher: true, but task\.parted parts histories, .*; set it to false"
+    ):
+        check(read(ROOT / "recipes" / "sequential.yaml", ["split.publisher=true"]))
+
+
 def test_an_unknown_task_is_answered_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"task 'sequental': did you mean 'sequential'"):
         read(ROOT / "recipes" / "sequential.yaml", ["task.kind=sequental"])

@@ -7,7 +7,7 @@ teacher's logits are kept of, ``V`` items.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -101,6 +101,11 @@ class Sequential:
     def measures(self) -> Measures:
         """What it can be judged by."""
         return Measures(usual=("ndcg@10", "hr@10", "mrr"), known=PLACED, folds=False)
+
+    def faults(self, models: Mapping[str, Any], split: SplitConfig) -> Iterator[str]:
+        """A publisher's sides, which no event names."""
+        if split.publisher:
+            yield "split.publisher: true, but task.parted parts histories, and no event names a side; set it to false"
 
     def split(self, shop: Shop, settings: SplitConfig) -> pa.Table:
         """The questions of the validation and the test part: ``shopper_id, upto, product_id, split``."""

@@ -176,7 +176,13 @@ def _ratio(cell: Cell, times: float) -> Ratio:
 
 def _prepared() -> dict[str, Any]:
     rows = {"read": {"products": 39_000, "queries": 9_463}, "kept": {"products": 38_211, "queries": 9_463}}
-    return {"conflicting": 3, **rows, "repeated": {}, "rejected": {"products: wrong type": 789}}
+    return {
+        "conflicting": 3,
+        **rows,
+        "repeated": {},
+        "rejected": {"products: wrong type": 789},
+        "left_out": {"picture cannot be used": 4},
+    }
 
 
 def _lineage() -> list[Artifact]:

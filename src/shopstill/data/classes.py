@@ -103,6 +103,12 @@ def class_rows(shop: Shop, settings: ClassConfig) -> ClassRows:
     return found
 
 
+def silent(rows: ClassRows) -> list[bool]:
+    """Whether each product's text says nothing: it has no word, or its title is the name of the picture's file."""
+    columns = (rows.table[name].to_pylist() for name in ("title", "text", "image"))
+    return [_of_file(title, image) or not _worded(text) for title, text, image in zip(*columns, strict=True)]
+
+
 def split_classes(
     rows: ClassRows, settings: SplitConfig, contents: Sequence[Hashable | None] | None = None
 ) -> pa.Table:
@@ -176,7 +182,7 @@ class _Words:
         """The text of a product of a class."""
         words = _words_of(name) if self._how == "drop_own" else self._of_all
         left = words.removed_from(text) if words else text
-        self.emptied += not any(map(str.isalnum, left))
+        self.emptied += not _worded(left)
         return left
 
 
@@ -227,7 +233,7 @@ def _groups(rows: ClassRows, contents: Sequence[Hashable | None]) -> Iterator[Gr
     """Products that are one for a leak, each group in the class of its first id."""
     columns = rows.table.select(["product_id", "label", "title", "text", "image", "folder"]).to_pydict()
     ids, labels = columns["product_id"], columns["label"]
-    named = [title == _parts(image)[1] for title, image in zip(columns["title"], columns["image"], strict=True)]
+    named = [_of_file(title, image) for title, image in zip(columns["title"], columns["image"], strict=True)]
     parent = list(range(len(ids)))
     texts = [columns["title"], *([columns["text"]] if columns["text"] != columns["title"] else [])]
     for signs in (contents, columns["folder"], *(_signs(column, labels, named) for column in texts)):
@@ -246,7 +252,15 @@ def _groups(rows: ClassRows, contents: Sequence[Hashable | None]) -> Iterator[Gr
 def _signs(texts: Sequence[str], labels: Sequence[int], named: Sequence[bool]) -> Iterator[Hashable | None]:
     """What tells texts of a class apart; None for one without a word, or that is made of the name of a file."""
     for text, label, file in zip(texts, labels, named, strict=True):
-        yield (fold(text), label) if not file and any(map(str.isalnum, text)) else None
+        yield (fold(text), label) if not file and _worded(text) else None
+
+
+def _of_file(title: str, image: str | None) -> bool:
+    return title == _parts(image)[1]
+
+
+def _worded(text: str) -> bool:
+    return any(map(str.isalnum, text))
 
 
 def _root(parent: list[int], row: int) -> int:

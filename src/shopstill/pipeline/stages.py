@@ -25,7 +25,7 @@ from shopstill.pipeline.flow import MODEL, STORE, Part, Run
 from shopstill.pipeline.learn import train_student, train_teacher
 from shopstill.pipeline.lineup import Lineup
 from shopstill.recipe import EnsembleTeacher, ScoresTeacher
-from shopstill.tasks import TEACHER, Labels
+from shopstill.tasks import TEACHER, Labels, left_out_of
 from shopstill.teach import teacher as teachers
 from shopstill.teach.scores_file import scores_file
 from shopstill.train.objective import Objective
@@ -51,6 +51,7 @@ def prepare(flow: Run) -> Artifact:
         draft.measurements["counts"] = shop.counts
         split = recipe.task.split(shop, recipe.split)
         pq.write_table(split, draft.folder / "split.parquet")
+        draft.measurements["left_out"] = left_out_of(split)
         draft.measurements["content"] = fingerprint([shop.fingerprint, split.to_pydict()])
 
     made = flow.stages.make("prepare", config, sources, make)

@@ -6,6 +6,7 @@ pair, a shopper's history, a picture), ``K`` outputs.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ Form = Literal["onnx", "hf", "executorch"]
 TEACHER = "teacher"
 BASELINES = ("bm25", "popularity", "item_knn", "markov", "commonest")
 """Names that the report keeps for what needs no training."""
+
+_LEFT_OUT = "left_out"
 
 M = TypeVar("M", bound=Model)
 
@@ -196,7 +199,7 @@ class Task(Protocol):
         ...
 
     def split(self, shop: Shop, settings: SplitConfig) -> pa.Table:
-        """Which part each unit belongs to: a table that is kept beside the shop."""
+        """Which part each unit belongs to: a table that is kept beside the shop; ``stating`` what it leaves out."""
         ...
 
     def open(self, shop: Shop, split: pa.Table, settings: SplitConfig, seed: int) -> Course[Any]:
@@ -220,3 +223,14 @@ def faults_of(task: Task, models: Mapping[str, Any], split: SplitConfig) -> list
     """
     found = getattr(task, "faults", None)
     return [] if found is None else list(found(models, split))
+
+
+def stating(split: pa.Table, left_out: Mapping[str, int]) -> pa.Table:
+    """A split that says how many units it leaves out, and why, for the report."""
+    return split.replace_schema_metadata({_LEFT_OUT: json.dumps(dict(left_out))})
+
+
+def left_out_of(split: pa.Table) -> dict[str, int]:
+    """How many units a split says that it leaves out, by why."""
+    stated = (split.schema.metadata or {}).get(_LEFT_OUT.encode())
+    return {} if stated is None else json.loads(stated)

@@ -8,16 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from shopstill.core.errors import DataError
-from shopstill.data.classes import ClassRows
+from shopstill.data.classes import ClassRows, silent
 from shopstill.data.images import ImageForm, Images, read_images
 from shopstill.data.shop import Shop
 from shopstill.models.label import Augment, Bag, Both, TextEncoder
+from shopstill.tasks._course import stating
 
 log = logging.getLogger(__name__)
 
 _PIXELS, _FIRST, _NAMED = "pixels", 3, 20
+_BROKEN = "picture cannot be used"
 _MANY = 0.1
 """The share of products without a picture that is worth a warning."""
 
@@ -54,9 +58,37 @@ def pictures_of(shop: Shop, rows: ClassRows, form: ImageForm) -> Images | None:
     without = len(found) - int(found.there_N.sum())
     level = logging.WARNING if without > len(found) * _MANY else logging.INFO
     if without:
-        told = "%d of %d products have no picture to see: %d name none, of %d it cannot be used; they are all white"
+        told = (
+            "%d of %d products have no picture to see: %d name none, and are white; of %d it cannot be used, and those "
+            "are not learnt from"
+        )
         log.log(level, told, without, len(found), found.missing, len(found.rejects))
     return found
+
+
+def learnable(split: pa.Table, rows: ClassRows, images: Images | None) -> pa.Table:
+    """A split without what a picture that cannot be used would teach; its metadata count what was left out.
+
+    A product whose picture is broken, or not where it is said to be, is not learnt from, whatever its text says: as
+    white pixels under a class it would teach that white is of this class. In the validation and the test part it stays
+    where its text says something, white like a product that names no picture: a shop has such products, a server sees
+    no more of them, and a model that reads both is to be judged on them too. Where the text says nothing either, as the
+    name of a file in a folder, no model could know, and it is left out there as well.
+
+    Args:
+        split: ``product_id, split``.
+        rows: the products.
+        images: their pictures; None where none is read.
+    """
+    if images is None or not images.rejects:
+        return split
+    broken_N = [name is not None for name in rows.table["image"].to_pylist()] & ~images.there_N
+    ids = rows.table["product_id"].combine_chunks()
+    broken, unknown = (ids.filter(pa.array(mask)) for mask in (broken_N, broken_N & np.array(silent(rows), bool)))
+    out = pc.is_in(split["product_id"], broken)
+    kept = pc.and_not(pc.not_equal(split["split"], "train"), pc.is_in(split["product_id"], unknown))
+    left = split.filter(pc.or_(pc.invert(out), kept))
+    return stating(left, {_BROKEN: len(split) - len(left)})
 
 
 def unread(models: Mapping[str, Any], form: ImageForm | None, augment: Augment) -> Iterator[str]:

@@ -37,7 +37,7 @@ from shopstill.tasks import _answers
 from shopstill.tasks._bins import binned
 from shopstill.tasks._classed import Products
 from shopstill.tasks._course import Form, Measures, Part
-from shopstill.tasks._pictures import Taken, pictures_of, unread
+from shopstill.tasks._pictures import Taken, learnable, pictures_of, unread
 from shopstill.tasks._rows import RowCourse
 from shopstill.tasks._turns import call_of
 from shopstill.train.batches import TrainingSet
@@ -97,10 +97,10 @@ class Categorise:
         return unread(models, self.pictures, self.augment)
 
     def split(self, shop: Shop, settings: SplitConfig) -> pa.Table:
-        """The part of each product; those that look the same are in one."""
+        """The part of each product; those that look the same are in one, and ``learnable`` says which have none."""
         rows = class_rows(shop, self.classes)
         images = self.images(shop, rows)
-        found = split_classes(rows, settings, images.contents if images else None)
+        found = learnable(split_classes(rows, settings, images.contents if images else None), rows, images)
         missing = {"train", "valid", "test"} - set(found.column("split").to_pylist())
         if missing:
             part = min(missing)
@@ -209,7 +209,6 @@ class CategoriseCourse(RowCourse[LabelModel, Products]):
         asked = self.questions(part)
         table = self.rows.table.take(pa.array(asked.row_N))
         classes = [self.rows.classes[label] for label in asked.target_N]
-        trained_K = np.bincount(self._label_N[self._part_N == "train"], minlength=self.width)
         return Truth(
             unit_ids=table.column("product_id").to_pylist(),
             queries=table.column("title").to_pylist(),
@@ -218,12 +217,18 @@ class CategoriseCourse(RowCourse[LabelModel, Products]):
             titles=classes,
             grade_N=asked.target_N,
             gain_N=np.ones(len(asked)),
-            slices={"to learn from": binned(trained_K[asked.target_N], (20, 100, 500), "product")},
+            slices=self._slices(asked),
             classes=self.rows.classes,
             paths=[name.split(SEPARATOR) for name in self.rows.classes] if self._task.classes.level is None else (),
             picture=self._picture(asked.row_N),
             words=_WORDS,
         )
+
+    def _slices(self, asked: Products) -> dict[str, list[str]]:
+        trained_K = np.bincount(self._label_N[self._part_N == "train"], minlength=self.width)
+        found = {"to learn from": binned(trained_K[asked.target_N], (20, 100, 500), "product")}
+        there_N = np.ones(len(asked), bool) if self.images is None else self.images.there_N[asked.row_N]
+        return found if there_N.all() else {**found, "picture": np.where(there_N, "seen", "none to see").tolist()}
 
     def _picture(self, row_N: np.ndarray) -> Any:
         """Place of a product in a part → its picture as an address that holds it."""

@@ -15,7 +15,13 @@ from shopstill.evaluate.results import Disagreement, Shown
 from shopstill.evaluate.words import metric_title, nothing, number
 
 _CARDS = 6
-_ROWS = {"read": "rows read", "kept": "rows kept", "repeated": "rows repeated", "rejected": "rows set aside"}
+_ROWS = {
+    "read": "rows read",
+    "kept": "rows kept",
+    "repeated": "rows repeated",
+    "rejected": "rows set aside",
+    "left_out": "left out of learning",
+}
 
 
 def disagreements(findings: Findings) -> Html | None:

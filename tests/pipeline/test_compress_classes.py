@@ -40,3 +40,23 @@ def test_a_guard_reads_how_many_classes_are_right(tmp_path: Path) -> None:
     assert sizes[steps[0].name].bytes < sizes["title"].bytes
     assert evaluation.score("title", "accuracy") is not None
     assert teacher.name == "teacher"
+
+
+def test_a_network_of_pictures_teaches_another(tmp_path: Path) -> None:
+    """What an assistant says of the pictures as they are stands for what the teacher said, whatever is done to them."""
+    pytest.importorskip("PIL", reason="Pillow draws and reads the pictures")
+    once = "{epochs: 1, batch_rows: 64, learning_rate: 0.01}"
+    smaller = "{kind: distil, model: {kind: small_cnn, channels: [4, 8]}, rows: 64}"
+    changes = [
+        *_QUICK,
+        "shop={reader: simulate, products: 250, queries: 20, events: 0, images: true, image_size: 48}",
+        "task.pictures={height: 16, width: 16}",
+        "task.augment={shift: 1, mixup: 0.2}",
+        "students.title.model={kind: small_cnn, channels: [4, 8, 8]}",
+        f"students.title.training={once}",
+        f"compress={{small: {{of: title, passes: [{smaller}], training: {once}}}}}",
+        f"runs={tmp_path}",
+    ]
+    found = pipeline.compress(read(ROOT / "recipes" / "categorise.yaml", changes))
+    assert [made.name for made in found.models] == ["teacher", "title", "small/1-distil"]
+    assert found.found[0].score("small/1-distil", "accuracy") is not None

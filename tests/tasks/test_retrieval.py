@@ -32,8 +32,10 @@ from shopstill.tasks._catalogue import Pairs
 from shopstill.tasks._contest import BM25
 from shopstill.tasks._found import DEPTH, Pool
 from shopstill.tasks.retrieval import Retrieval, RetrievalCourse
+from shopstill.train.batches import Told
 from shopstill.train.fit import fit
 from shopstill.train.objective import Objective
+from shopstill.train.predict import predict
 from shopstill.train.training import Training
 from shopstill.types import Term
 
@@ -96,6 +98,21 @@ def test_a_batch_across_holds_every_query_with_every_product_and_what_is_known_o
     whole = model.network(**batch.inputs)
     torch.testing.assert_close(whole.logits[own], model.network(**alone).logits)
     assert whole.features["product"].shape == (len(batch.target), 24)
+
+
+def test_another_teacher_may_say_which_pairs_are_relevant(course: RetrievalCourse, tiny_start: Path) -> None:
+    model = _towers(tiny_start)
+    examples = course.direct(model, ACROSS)
+    assert isinstance(examples, Told)
+    said_N = predict(model.network, examples.feed).logits
+    found = examples.saying(said_N)
+    batch = found.batch(np.arange(8))
+    assert batch.own is not None
+    assert batch.teacher is not None
+    torch.testing.assert_close(
+        batch.teacher.logits[batch.own], model.network(**batch.inputs).logits[batch.own], rtol=1e-4, atol=1e-4
+    )
+    assert len(found.group_N) == int((said_N >= 0).sum())
 
 
 def test_terms_that_do_not_look_across_see_what_was_asked_for_alone(course: RetrievalCourse, tiny_start: Path) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from shopstill.core.errors import ConfigError
 from shopstill.models.families import Model
-from shopstill.train.batches import Examples, Retold, TrainingSet
+from shopstill.train.batches import Retold, Told, TrainingSet
 from shopstill.train.fit import History, Judge, fit
 from shopstill.train.objective import Objective
 from shopstill.train.predict import predict
@@ -73,13 +73,12 @@ class Calibration:
             if isinstance(found, Retold):
                 return found.told_by(teacher.network)
             theirs = self.examples(teacher, rows)
-            if not (isinstance(found, Examples) and isinstance(theirs, Examples)):
+            if not (isinstance(found, Told) and isinstance(theirs, Told)):
                 raise ConfigError(
-                    f"distil: {type(found).__name__} keeps what its first teacher said; give it told_by, or leave the "
-                    f"pass out"
+                    f"distil: {type(found).__name__} keeps what its first teacher said; give it saying or told_by, or "
+                    "leave the pass out"
                 )
-            said = predict(teacher.network, theirs.feed, what="asking the assistant").logits
-            return replace(found, teacher_N=said, features=None)
+            return found.saying(predict(teacher.network, theirs.feed, what="asking the assistant").logits)
 
         return replace(self, examples=examples)
 

@@ -6,7 +6,7 @@ and all others count as irrelevant (in-batch negatives: Karpukhin et al. 2020, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -56,6 +56,10 @@ class Across:
     def group_N(self) -> np.ndarray:
         """Each relevant pair is drawn by itself."""
         return np.arange(len(self.relevant_M))
+
+    def saying(self, logit_N: np.ndarray) -> Across:
+        """The same pairs with other logits of a teacher; another choice of them may be relevant to it."""
+        return replace(self, teacher_N=logit_N)
 
     def batch(self, rows: np.ndarray) -> Batch:
         """All pairs of the queries and the products of some relevant pairs."""

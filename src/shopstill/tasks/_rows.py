@@ -27,7 +27,7 @@ from shopstill.teach.keys import Keys, digests
 from shopstill.teach.label import ask
 from shopstill.teach.mine import Mine
 from shopstill.teach.store import LabelStore
-from shopstill.train.batches import Examples, Feed, TrainingSet
+from shopstill.train.batches import Examples, Feed, Told, TrainingSet
 from shopstill.train.fit import Judge
 from shopstill.train.objective import Objective
 from shopstill.train.predict import Outputs, predict
@@ -106,7 +106,7 @@ class RowCourse(Course[M], Generic[M, Q]):
 
     def _examples(
         self, questions: Q, model: M, logit_N: np.ndarray | None = None, features: Mapping[str, Any] | None = None
-    ) -> TrainingSet:
+    ) -> Told:
         return Examples(
             feed=self.feed(questions, model, training=True),
             target_N=questions.target_N,

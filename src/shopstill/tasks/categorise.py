@@ -40,7 +40,7 @@ from shopstill.tasks._course import Form, Measures, Part
 from shopstill.tasks._pictures import Taken, learnable, pictures_of, unread
 from shopstill.tasks._rows import RowCourse
 from shopstill.tasks._turns import call_of
-from shopstill.train.batches import TrainingSet
+from shopstill.train.batches import Told
 
 _PARITY_ROWS = 128
 _FOR = {"train": "learn from", "valid": "choose the epoch by", "test": "test on"}
@@ -186,7 +186,7 @@ class CategoriseCourse(RowCourse[LabelModel, Products]):
 
     def _examples(
         self, questions: Products, model: LabelModel, logit_N: np.ndarray | None = None, features: Any = None
-    ) -> TrainingSet:
+    ) -> Told:
         examples = super()._examples(questions, model, logit_N, features)
         if isinstance(model.network, TextNetwork):
             return examples

@@ -6,7 +6,7 @@ Shapes: ``N`` rows of a data set, ``B`` rows of a batch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -59,6 +59,20 @@ class Retold(Protocol):
         ...
 
 
+@runtime_checkable
+class Told(TrainingSet, Protocol):
+    """A training set that holds what a teacher said of each row of a feed."""
+
+    @property
+    def feed(self) -> Feed:
+        """The rows, as they are asked about."""
+        ...
+
+    def saying(self, logit_N: np.ndarray) -> Told:
+        """The same rows with other logits of a teacher, and no features of it."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Examples:
     """A training set of rows that are predicted one by one: a feed with the truth and the teacher's outputs beside it.
@@ -82,6 +96,10 @@ class Examples:
     def __post_init__(self) -> None:
         sizes = {"feed": len(self.feed), "target_N": len(self.target_N), "group_N": len(self.group_N)}
         assert len(set(sizes.values())) == 1, sizes
+
+    def saying(self, logit_N: np.ndarray) -> Examples:
+        """The same rows with other logits of a teacher, and no features of it."""
+        return replace(self, teacher_N=logit_N, features=None)
 
     def batch(self, rows: np.ndarray) -> Batch:
         """Some rows, as the model and the losses want them."""

@@ -6,7 +6,7 @@ Shapes: ``B`` rows of a batch, ``H`` × ``W`` pixels, ``K`` classes.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -23,10 +23,15 @@ _FADED = 1e-8
 
 
 class Examples(Protocol):
-    """A training set."""
+    """A training set that holds what a teacher said of each row of a feed."""
 
     @property
     def group_N(self) -> np.ndarray: ...
+
+    @property
+    def feed(self) -> Any: ...
+
+    def saying(self, logit_N: np.ndarray) -> Examples: ...
 
     def batch(self, rows: np.ndarray) -> Batch: ...
 
@@ -64,6 +69,15 @@ class Augmented:
     def group_N(self) -> np.ndarray:
         """Group of each row."""
         return self.examples.group_N
+
+    @property
+    def feed(self) -> Any:
+        """The rows as they are: a teacher is asked about these."""
+        return self.examples.feed
+
+    def saying(self, logit_N: np.ndarray) -> Augmented:
+        """The same rows with other logits of a teacher, and no features of it."""
+        return replace(self, examples=self.examples.saying(logit_N))
 
     def batch(self, rows: np.ndarray) -> Batch:
         """Some rows, changed.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.serve.app.conftest import Memory
 
@@ -152,6 +154,16 @@ def test_embed_answers_as_the_common_apis_do(client: Any) -> None:
     assert [entry["embedding"] for entry in said["data"]] == [[2.0, 1.0], [1.0, 1.0]]
     assert client.post("/embed", json={"input": "abc"}).json()["data"][0]["embedding"] == [3.0, 0.0]
     assert client.post("/embed", json={"input": "a", "model": "none"}).json()["error"]["kind"] == "unknown_model"
+
+
+def test_embed_writes_vectors_as_base64_where_that_is_asked_for(client: Any) -> None:
+    asked = {"input": ["ab", "c"], "input_type": "query", "encoding_format": "base64"}
+    said = client.post("/embed", json=asked).json()
+    vectors = [np.frombuffer(base64.b64decode(entry["embedding"]), "<f4").tolist() for entry in said["data"]]
+    assert vectors == [[2.0, 1.0], [1.0, 1.0]]
+    refused = client.post("/embed", json={**asked, "encoding_format": "int8"})
+    assert (refused.status_code, refused.json()["error"]["field"]) == (422, "encoding_format")
+    assert "'float' or 'base64' (given: int8)" in refused.json()["error"]["message"]
 
 
 def test_embed_refuses_another_width(client: Any) -> None:

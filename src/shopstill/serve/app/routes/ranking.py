@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from base64 import b64encode
 from collections.abc import Sequence
 from functools import partial
 from typing import Literal
@@ -126,12 +127,13 @@ async def embed(request: Request) -> Response:
     return answered(Embedded(data=data, model=model, usage=Usage(total_documents=len(texts))))
 
 
-def _encoded(engine: Engine, asked: Embed, texts: list[str]) -> tuple[list[list[float]], str]:
+def _encoded(engine: Engine, asked: Embed, texts: list[str]) -> tuple[Sequence[list[float] | str], str]:
     side: Literal["query", "product"] = "query" if asked.input_type == "query" else "product"
     vector_ND, model = engine.embed(texts, side, asked.model), asked.model or active(engine)
     hold_to_width(asked.dimensions, vector_ND.shape[1], model)
-    vectors: list[list[float]] = vector_ND.tolist()
-    return vectors, model
+    if asked.encoding_format == "base64":
+        return [b64encode(row).decode() for row in np.ascontiguousarray(vector_ND, "<f4")], model
+    return vector_ND.tolist(), model
 
 
 def active(engine: Engine) -> str:

@@ -42,6 +42,45 @@ def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
         list(read_products(path)[0])
 
 
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_delimited_text_has_the_same_columns(delimiter: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / {",": "products.csv", "\t": "products.tsv"}[delimiter]
+    rows = [
+        ("product_id", "title", "category", "price", "attributes.colour", "attributes.size", "cost"),
+        ("1", '"Mug, ""red""\n12 oz"', "Home > Mugs", '"1.299,00 €"', "red", "", "0.20"),
+        ("2", "红色 pan", "", "", "", "", ""),
+    ]
+    path.write_text("\n".join(delimiter.join(row) for row in rows) + "\n", encoding="utf-8-sig")
+    found, count = read_products(path)
+    mug, pan = found
+    assert count == 2
+    assert (mug.id, mug.title, mug.category, mug.price) == ("1", 'Mug, "red"\n12 oz', ("Home", "Mugs"), 1299.0)
+    assert (mug.attributes, pan.attributes, pan.category, pan.price) == ({"colour": "red"}, {}, (), None)
+    assert "passed over: cost; a column that is shown has one of the names id, product_id, title" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "sku,title\n1,mug\n",
+            r"products\.csv:1: the header lacks 'id'; found: sku, title; name the ids of products so",
+        ),
+        ("id;title\n1;mug\n", r"products\.csv:1: the header lacks 'title'; found: id;title; expected comma-separated"),
+        ("id,title\n1,mug\n2,pan,steel\n", r"products\.csv:3.*has too many fields: 2 are expected .*; mend the row"),
+        ('id,title\n1,"mug\n', r"products\.csv:2.*cannot be read as a row.*; mend the row, or leave it out"),
+        ("id,title,price\n1,mug,9\n2,pan,cheap\n", r"products\.csv:3: price: 'cheap': .*mend the row, or leave it out"),
+        ('id,title,price\n1,mug,"1,299"\n', r"products\.csv:2: price: '1,299': "),
+        ("id,title\n1,\n", r"products\.csv:2: title: .*mend the row"),
+    ],
+)
+def test_a_fault_of_delimited_text_is_named_by_its_line(text: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "products.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=told):
+        list(read_products(path)[0])
+
+
 def test_a_table_of_pandas_has_gaps(tmp_path: Path) -> None:
     rows = [
         {"id": "1", "title": "mug", "price": nan, "attributes": {"colour": "red"}},

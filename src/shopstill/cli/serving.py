@@ -35,7 +35,9 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     one.set_defaults(do=_serve)
     one.add_argument("bundle", type=Path, help="folder that shopstill export wrote")
-    one.add_argument("--products", type=Path, help="catalogue of a new index: .jsonl, .parquet, a shop, or a run")
+    one.add_argument(
+        "--products", type=Path, help="catalogue of a new index: .jsonl, .parquet, .csv, .tsv, a shop, or a run"
+    )
     one.add_argument("--index", type=Path, metavar="FOLDER", help="where the index lies (default: indexes/BUNDLE)")
     one.add_argument("--anew", action="store_true", help="build the index anew from --products; changes to it are lost")
     one.add_argument(

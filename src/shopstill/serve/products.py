@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,32 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from shopstill.core.errors import DataError
+from shopstill.data.chunk import Raw
+from shopstill.data.prices import amount
+from shopstill.data.readers._delimited import Layout, read_delimited
+from shopstill.data.readers._files import one_source
 from shopstill.data.shop import MANIFEST, Shop
 from shopstill.serve.forms import Product
 from shopstill.serve.index.documents import form
 
-_FORMS = "a .jsonl file (a product a line), a .parquet file with the columns of a shop's products, or a prepared shop"
+log = logging.getLogger(__name__)
+
+_FORMS = (
+    "a .jsonl file (a product a line), a .parquet, .csv or .tsv file with the columns of a shop's products, or a "
+    "prepared shop"
+)
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_ATTRIBUTE, _STEP = "attributes.", ">"
 
 
 def read_products(path: Path) -> tuple[Iterator[Product], int]:
     """Products of a file or folder, and how many there are.
 
     Args:
-        path: lines of JSON, a product each; a Parquet file with the columns of a shop's products table; a shop
-            (``shop.json`` is in it), or a run's folder with a prepared shop.
+        path: lines of JSON, a product each; a Parquet, CSV or TSV file with the columns of a shop's products table; a
+            shop (``shop.json`` is in it), or a run's folder with a prepared shop. In CSV and TSV a ``category`` is its
+            steps with ``>`` between, a ``price`` may have a currency and either decimal convention, and a column
+            ``attributes.colour`` holds the attribute ``colour``; columns of other names are passed over.
 
     Raises:
         DataError: it is none of these, or (while it is read) a row is faulty: which one, where, and what is allowed.
@@ -39,6 +53,8 @@ def read_products(path: Path) -> tuple[Iterator[Product], int]:
 
         table = pq.ParquetFile(path)
         return of_table(table.iter_batches(), str(path)), table.metadata.num_rows
+    if path.suffix in _DELIMITERS and path.is_file():
+        return _of_text(path), sum(raw.data.num_rows for raw in _rows(path))
     if path.suffix in (".jsonl", ".ndjson") and path.is_file():
         with open(path, "rb") as handle:
             return _of_lines(path), sum(1 for line in handle if line.strip())
@@ -56,6 +72,49 @@ def of_table(batches: Iterable[pa.RecordBatch], name: str = "products") -> Itera
         for row in batch.to_pylist():
             line += 1
             yield _checked(_shaped(row), f"{name}: row {line}")
+
+
+def _of_text(path: Path) -> Iterator[Product]:
+    """Products of delimited text."""
+    for at, raw in enumerate(_rows(path)):
+        if not at:
+            _check_header(raw.data.column_names, path)
+        for row, line in zip(raw.data.to_pylist(), raw.lines.to_pylist(), strict=True):
+            yield _checked(_shaped(_written(row)), f"{path}:{line}")
+
+
+def _rows(path: Path) -> Iterator[Raw]:
+    """The rows of delimited text.
+
+    Raises:
+        DataError: one cannot be read, or there are no titles.
+    """
+    layout = Layout(table="products", required=("title",), delimiter=_DELIMITERS[path.suffix])
+    for raw in read_delimited(one_source(path, tuple(_DELIMITERS)), layout):
+        if raw.rejects:
+            raise DataError(f"{raw.rejects[0]}; mend the row, or leave it out")
+        yield raw
+
+
+def _check_header(names: Sequence[str], path: Path) -> None:
+    if not {"id", "product_id"} & set(names):
+        raise DataError(
+            f"{path}:1: the header lacks 'id'; found: {', '.join(names)[:300]}; name the ids of products so"
+        )
+    known = ("id", "product_id", *_COLUMNS)
+    others = [name for name in names if name not in known and not name.startswith(_ATTRIBUTE)]
+    if others:
+        told = "%s: passed over: %s; a column that is shown has one of the names %s, or %sNAME"
+        log.warning(told, path, ", ".join(others)[:300], ", ".join(known), _ATTRIBUTE)
+
+
+def _written(row: dict[str, str | None]) -> dict[str, Any]:
+    """A row of text with the path, the number and the attributes that it stands for."""
+    steps = [step.strip() for step in (row.get("category") or "").split(_STEP)]
+    price = row.get("price")
+    told = {name.removeprefix(_ATTRIBUTE): value for name, value in row.items() if name.startswith(_ATTRIBUTE)}
+    known = {"category": [step for step in steps if step], "price": price and (amount(price) or price)}
+    return {**row, **known, "attributes": told}
 
 
 def _of_lines(path: Path) -> Iterator[Product]:

@@ -51,6 +51,15 @@ def test_a_level_makes_the_classes(shop: Shop) -> None:
     assert class_rows(shop, ClassConfig(level=None)).classes == ("Clothes > Tops > Shirts", "Home > Kitchen > Mugs")
 
 
+def test_a_step_may_hold_what_parts_steps(take_in, chunk) -> None:
+    paths = [["Home", "Cups > Mugs"], ["Home", "Pans"], ["Toys"]]
+    found = take_in(chunk("products", product_id=["1", "2", "3"], title=["a", "b", "c"], category=paths)).shop
+    rows = class_rows(found, ClassConfig(level=None, least=1))
+    assert rows.classes == ("Home > Cups > Mugs", "Home > Pans", "Toys")
+    assert rows.paths == (("Home", "Cups > Mugs"), ("Home", "Pans"), ("Toys",))
+    assert class_rows(found, ClassConfig(level=0, least=1)).paths == ()
+
+
 def test_small_classes_are_left_out_and_counted(shop: Shop) -> None:
     rows = class_rows(shop, ClassConfig(least=10))
     assert rows.rare == {"Home": 1, "Scarves": 6}

@@ -58,6 +58,8 @@ class ClassRows:
         left_out: products without a category at this level, and those of classes that are too small.
         rare: name and count of each class that is too small.
         emptied: products whose text has no word left, or had none.
+        paths: the steps of each class, where classes are whole paths, else empty; a step's name may hold what parts
+            steps in the name of a class, and of paths that read the same, which are one class, it is the longest.
     """
 
     table: pa.Table
@@ -65,6 +67,7 @@ class ClassRows:
     left_out: dict[str, int]
     rare: dict[str, int]
     emptied: int
+    paths: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         return self.table.num_rows
@@ -77,7 +80,7 @@ def class_rows(shop: Shop, settings: ClassConfig) -> ClassRows:
         DataError: fewer than two classes are left.
     """
     columns = list(dict.fromkeys(["product_id", "title", "category", "image", "attributes", *settings.text]))
-    named = [_class(path, settings.level) for batch in shop.scan("products", ["category"]) for path in _paths(batch)]
+    named, whole = _named(shop, settings.level)
     count = Counter(filter(None, named))
     classes = tuple(sorted(name for name, rows in count.items() if rows >= settings.least))
     if len(classes) < 2:
@@ -95,6 +98,7 @@ def class_rows(shop: Shop, settings: ClassConfig) -> ClassRows:
     found = ClassRows(
         table=pa.concat_tables(pieces),
         classes=classes,
+        paths=tuple(whole[name] for name in classes) if settings.level is None else (),
         left_out={NO_CATEGORY: named.count(None), RARE: sum(rare.values())},
         rare=rare,
         emptied=words.emptied,
@@ -156,6 +160,19 @@ def _warn(given: Iterable[str | None]) -> None:
     if there:
         told = "the publisher's own sides (%s) are not kept; products are parted by chance: set split.publisher: true"
         log.warning(told, ", ".join(f"{side} {count:,}" for side, count in there.items()))
+
+
+def _named(shop: Shop, level: int | None) -> tuple[list[str | None], dict[str, tuple[str, ...]]]:
+    """The class of each product, and a path to each class."""
+    named: list[str | None] = []
+    whole: dict[str, tuple[str, ...]] = {}
+    for batch in shop.scan("products", ["category"]):
+        for path in _paths(batch):
+            name = _class(path, level)
+            named.append(name)
+            if path and name is not None:
+                whole[name] = max(whole.get(name, ()), tuple(path), key=len)
+    return named, whole
 
 
 def _paths(batch: pa.RecordBatch) -> list[list[str] | None]:

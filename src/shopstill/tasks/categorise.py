@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from shopstill.core.config import config, plain
 from shopstill.core.errors import ConfigError, DataError
 from shopstill.core.fingerprint import fingerprint
-from shopstill.data.classes import SEPARATOR, ClassConfig, ClassRows, class_rows, split_classes
+from shopstill.data.classes import ClassConfig, ClassRows, class_rows, split_classes
 from shopstill.data.images import ImageForm, Images, picture
 from shopstill.data.shop import Shop
 from shopstill.data.split import SplitConfig
@@ -219,7 +219,7 @@ class CategoriseCourse(RowCourse[LabelModel, Products]):
             gain_N=np.ones(len(asked)),
             slices=self._slices(asked),
             classes=self.rows.classes,
-            paths=[name.split(SEPARATOR) for name in self.rows.classes] if self._task.classes.level is None else (),
+            paths=self.rows.paths,
             picture=self._picture(asked.row_N),
             words=_WORDS,
         )

@@ -183,6 +183,29 @@ def test_names_of_files_are_no_sign_and_views_of_one_product_stay_together(take_
         assert all(len(of) == 1 for of in shown.values())
 
 
+def test_a_folder_of_many_pictures_below_a_class_is_a_class_of_its_own_and_no_one_thing(take_in, caplog) -> None:
+    names = [f"{name}/{kind}/{n}.jpg" for name in "AB" for kind in ("one", "two") for n in range(150)]
+    names += [f"A/sku/{view}.jpg" for view in range(5)]
+    rows = folders(take_in, names, 0)
+    with caplog.at_level("INFO", "shopstill.data"):
+        found = sides(rows, test=0.2, valid=0.1)
+    for name in "AB":
+        shares = Counter(side for picture, side in found.items() if picture.startswith(f"{name}/"))
+        assert shares["test"] == pytest.approx(60, abs=5)
+        assert shares["valid"] == pytest.approx(30, abs=5)
+    assert len({side for picture, side in found.items() if "/sku/" in picture}) == 1
+    assert "4 folders of more than 100 pictures" in caplog.text
+    assert "such as pictures/A/one" in caplog.text
+
+
+def test_views_of_one_thing_are_a_hundred_at_most(take_in) -> None:
+    for views, apart in ((100, False), (101, True)):
+        names = [f"{name}/sku{n}/{view}.jpg" for name in "AB" for n in range(6) for view in range(views)]
+        found = sides(folders(take_in, names, 0))
+        shown = {side for picture, side in found.items() if picture.startswith("A/sku0/")}
+        assert (len(shown) > 1) == apart
+
+
 def test_pictures_in_the_folder_of_their_class_are_things_of_their_own(take_in) -> None:
     rows = folders(take_in, [f"{name}/{n}.jpg" for name in "AB" for n in range(20)], -1)
     assert rows.table["folder"].null_count == 40

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,12 +14,12 @@ from pydantic import Field
 
 from shopstill.core.config import config
 from shopstill.core.errors import ConfigError, DataError
+from shopstill.data.class_groups import groups, parts, worded
 from shopstill.data.class_sides import publishers, side_of
 from shopstill.data.class_words import ClassWords
-from shopstill.data.deal import Group, deal
+from shopstill.data.deal import deal
 from shopstill.data.shop import Shop
 from shopstill.data.split import SplitConfig
-from shopstill.data.text import fold
 
 log = logging.getLogger(__name__)
 
@@ -107,12 +107,6 @@ def class_rows(shop: Shop, settings: ClassConfig) -> ClassRows:
     return found
 
 
-def silent(rows: ClassRows) -> list[bool]:
-    """Whether each product's text says nothing: it has no word, or its title is the name of the picture's file."""
-    columns = (rows.table[name].to_pylist() for name in ("title", "text", "image"))
-    return [_of_file(title, image) or not _worded(text) for title, text, image in zip(*columns, strict=True)]
-
-
 def split_classes(
     rows: ClassRows, settings: SplitConfig, contents: Sequence[Hashable | None] | None = None
 ) -> pa.Table:
@@ -120,7 +114,8 @@ def split_classes(
 
     Products with pictures of one content stay on one side, and so do those of one class whose titles, or whose texts,
     are equal but for case and the spelling of units; a title that is the name of the picture's file says nothing.
-    Pictures in one folder below that of the class show one thing, and stay together. The split depends on ids, texts,
+    Pictures in one folder below that of the class show one thing, and stay together, unless they are more than 100:
+    that folder is a class within the class, and its pictures are things of their own. The split depends on ids, texts,
     pictures and the seed, and not on the order of rows.
 
     Args:
@@ -142,13 +137,13 @@ def split_classes(
         raise ConfigError(f"split: valid {settings.valid} + test {settings.test} leave nothing to train on; lower one")
     ids = rows.table["product_id"].to_pylist()
     shares = {"test": settings.test, "valid": settings.valid}
-    groups = list(_groups(rows, contents or [None] * len(ids)))
+    together = list(groups(rows.table, rows.classes, contents or [None] * len(ids)))
     given = dict(zip(ids, rows.table["side"].to_pylist(), strict=True))
     if settings.publisher:
-        sides = publishers(groups, given, settings.valid, settings.seed, rows.classes)
+        sides = publishers(together, given, settings.valid, settings.seed, rows.classes)
     else:
         _warn(given.values())
-        sides = deal(groups, shares, "train", settings.seed, strata=rows.classes, each=True, of="products")
+        sides = deal(together, shares, "train", settings.seed, strata=rows.classes, each=True, of="products")
     kept = [name for name in ids if name in sides]
     return pa.table(
         {"product_id": pa.array(kept, pa.string()), "split": pa.array([sides[name] for name in kept], pa.string())}
@@ -199,7 +194,7 @@ class _Words:
         """The text of a product of a class."""
         words = _words_of(name) if self._how == "drop_own" else self._of_all
         left = words.removed_from(text) if words else text
-        self.emptied += not _worded(left)
+        self.emptied += not worded(left)
         return left
 
 
@@ -230,62 +225,11 @@ def _piece(
 def _folders(data: pa.Table, level: int | None) -> Iterator[str | None]:
     """The folder of each picture, where folders make the category's path and the class is not the last of them."""
     for image, path in zip(data["image"].to_pylist(), data["category"].to_pylist(), strict=True):
-        folder = _parts(image)[0]
+        folder = parts(image)[0]
         deeper = level is not None and level % len(path) < len(path) - 1
         yield folder if deeper and folder.split("/")[-len(path) :] == path else None
-
-
-def _parts(image: str | None) -> tuple[str, str]:
-    """A picture's folder, and its name without the ending."""
-    folder, _, name = (image or "").replace("\\", "/").rpartition("/")
-    return folder, name.rpartition(".")[0]
 
 
 def _said(value: Any) -> str | None:
     """A text, or the values of attributes in a row."""
     return " ".join(said for _, said in value) if isinstance(value, list) else value
-
-
-def _groups(rows: ClassRows, contents: Sequence[Hashable | None]) -> Iterator[Group]:
-    """Products that are one for a leak, each group in the class of its first id."""
-    columns = rows.table.select(["product_id", "label", "title", "text", "image", "folder"]).to_pydict()
-    ids, labels = columns["product_id"], columns["label"]
-    named = [_of_file(title, image) for title, image in zip(columns["title"], columns["image"], strict=True)]
-    parent = list(range(len(ids)))
-    texts = [columns["title"], *([columns["text"]] if columns["text"] != columns["title"] else [])]
-    for signs in (contents, columns["folder"], *(_signs(column, labels, named) for column in texts)):
-        first: dict[Hashable, int] = {}
-        for row, sign in enumerate(signs):
-            if sign is not None:
-                _join(parent, first.setdefault(sign, row), row)
-    members: dict[int, list[int]] = defaultdict(list)
-    for row in range(len(ids)):
-        members[_root(parent, row)].append(row)
-    for group in members.values():
-        held = sorted(group, key=lambda row: ids[row])
-        yield Group(ids[held[0]], tuple(ids[row] for row in held), rows.classes[labels[held[0]]])
-
-
-def _signs(texts: Sequence[str], labels: Sequence[int], named: Sequence[bool]) -> Iterator[Hashable | None]:
-    """What tells texts of a class apart; None for one without a word, or that is made of the name of a file."""
-    for text, label, file in zip(texts, labels, named, strict=True):
-        yield (fold(text), label) if not file and _worded(text) else None
-
-
-def _of_file(title: str, image: str | None) -> bool:
-    return title == _parts(image)[1]
-
-
-def _worded(text: str) -> bool:
-    return any(map(str.isalnum, text))
-
-
-def _root(parent: list[int], row: int) -> int:
-    while parent[row] != row:
-        parent[row] = parent[parent[row]]
-        row = parent[row]
-    return row
-
-
-def _join(parent: list[int], one: int, other: int) -> None:
-    parent[_root(parent, other)] = _root(parent, one)

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shopstill.core.errors import DataError
-from shopstill.data.classes import ClassRows, silent
+from shopstill.data.class_groups import silent
+from shopstill.data.classes import ClassRows
 from shopstill.data.images import ImageForm, Images, read_images
 from shopstill.data.shop import Shop
 from shopstill.models.label import Augment, Bag, Both, TextEncoder
@@ -84,7 +85,7 @@ def learnable(split: pa.Table, rows: ClassRows, images: Images | None) -> pa.Tab
         return split
     broken_N = [name is not None for name in rows.table["image"].to_pylist()] & ~images.there_N
     ids = rows.table["product_id"].combine_chunks()
-    broken, unknown = (ids.filter(pa.array(mask)) for mask in (broken_N, broken_N & np.array(silent(rows), bool)))
+    broken, unknown = (ids.filter(pa.array(mask)) for mask in (broken_N, broken_N & np.array(silent(rows.table), bool)))
     out = pc.is_in(split["product_id"], broken)
     kept = pc.and_not(pc.not_equal(split["split"], "train"), pc.is_in(split["product_id"], unknown))
     left = split.filter(pc.or_(pc.invert(out), kept))

@@ -70,6 +70,27 @@ def test_fashion_names_may_be_missing_or_begin_with_quotes(fashion: Path, tmp_pa
     assert found[1]["image"] == str(fashion / "images" / "1.jpg")
 
 
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_fashion_names_may_open_a_quote_that_nothing_closes(fashion: Path, tmp_path: Path, ending: str) -> None:
+    row = "Men,Apparel,Topwear,Shirts,Red,Fall,2011,Casual"
+    names = ['"Bad Boys', '"Bad Boys, blue', "Shirt", '"Two\nlines"', '3.5" Short', '"Closed, and quoted"', '"Last']
+    text = HEAD + "".join(f"{at},{row},{name}\n" for at, name in enumerate(names))
+    (fashion / "styles.csv").write_bytes(text.replace("\n", ending).encode())
+    (chunk,) = Fashion(path=fashion).read()
+    assert not chunk.rejects
+    assert chunk.lines.to_pylist() == [2, 3, 4, 5, 7, 8, 9]
+    titles = ['"Bad Boys', '"Bad Boys, blue', "Shirt", f"Two{ending}lines", '3.5" Short', "Closed, and quoted", '"Last']
+    assert chunk.data["title"].to_pylist() == titles
+
+
+def test_a_quote_that_nothing_closes_costs_no_other_row(fashion: Path) -> None:
+    row = "Men,Apparel,Topwear,Shirts,Red,Fall,2011,Casual"
+    names = [f'"{at}' if at % 700 == 0 else f"Shirt {at}" for at in range(5000)]
+    (fashion / "styles.csv").write_text(HEAD + "".join(f"{at},{row},{name}\n" for at, name in enumerate(names)))
+    found = [title for chunk in Fashion(path=fashion).read() for title in chunk.data["title"].to_pylist()]
+    assert found == names
+
+
 def test_pictures_in_a_zip_are_named_by_archive_and_member(fashion: Path, tmp_path: Path) -> None:
     before = products(Fashion(path=fashion), tmp_path)
     with zipfile.ZipFile(fashion / "images.zip", "w") as archive:

@@ -15,7 +15,6 @@ from shopstill.data.chunk import BROKEN, VALUE_LENGTH, Raw, Reject, broken
 from shopstill.data.readers._files import Source, bounded_lines, text_stream
 
 ROWS = 32_768
-_CLOSED = re.compile(r'"[^"]*"')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +30,7 @@ class Layout:
         header: the columns' names where the file does not give them.
         skip: lines to pass over at the start.
         open_ended: the last column takes the rest of a row with too many fields: text whose delimiters nobody quoted,
-            and which may begin with a word in quotes.
+            and which may begin with a word in quotes, or with a quote that nothing closes.
     """
 
     table: str
@@ -153,44 +152,75 @@ def _ragged(found: int, expected: int) -> str:
     return f"has too {'few' if found < expected else 'many'} fields: {expected} are expected"
 
 
+class _Tape:
+    """Lines as they are handed on; those of the record that is being read are held, and can be taken back."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines, self._back, self._before = lines, list[str](), 0
+        self.held: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._back.pop() if self._back else next(self._lines)
+        self.held.append(line)
+        return line
+
+    def begin(self) -> int:
+        """Hold the lines of another record; the number of its first."""
+        self._before += len(self.held)
+        self.held = []
+        return self._before + 1
+
+    def take_back(self) -> None:
+        """Read all lines of the record but its first again."""
+        self._back += reversed(self.held[1:])
+        del self.held[1:]
+
+
 def _records(lines: Iterator[str], layout: Layout) -> Iterator[tuple[int, list[str] | _Fault]]:
     """Each record and the line it starts on."""
-    tape: list[str] = []
+    tape = _Tape(lines)
     reader = csv.reader(
-        _taped(lines, tape),
+        tape,
         delimiter=layout.delimiter,
         quoting=csv.QUOTE_MINIMAL if layout.quoted else csv.QUOTE_NONE,
         skipinitialspace=layout.delimiter == " ",
         strict=True,
     )
     while True:
-        line = reader.line_num + 1
-        tape.clear()
+        line = tape.begin()
+        found: list[str] | _Fault
         try:
-            yield line, next(reader)
+            found = next(reader)
         except StopIteration:
             return
         except csv.Error as cause:
-            start = "".join(tape)
-            fault = _Fault(str(cause), _field_at_fault(start, layout.delimiter), start[:VALUE_LENGTH])
-            yield line, _unquoted(tape, layout) or fault
+            start = "".join(tape.held)
+            found = _Fault(str(cause), _field_at_fault(start, layout.delimiter), start[:VALUE_LENGTH])
+        if layout.open_ended and (len(tape.held) > 1 or isinstance(found, _Fault)):
+            own = _unquoted(tape.held, layout)
+            if own is not None:
+                tape.take_back()
+                found = own
+        yield line, found
 
 
-def _unquoted(tape: list[str], layout: Layout) -> list[str] | None:
-    """The fields of a line whose last column holds quotes that are its own, such as ``"Bad" Boys``; else None."""
-    line = tape[0] if layout.open_ended and len(tape) == 1 else ""
-    if not line or len(line) > csv.field_size_limit():
+def _unquoted(held: list[str], layout: Layout) -> list[str] | None:
+    """The fields of a first line whose last column holds quotes that are its own; None where it does not.
+
+    Such as ``"Bad" Boys``; or ``"Bad Boys``, where a later line of what the quote would hold is a row by itself.
+    """
+    line, *others = held
+    if len(line) > csv.field_size_limit():
         return None
     last = len(layout.required) - 1
     fields = line.rstrip("\r\n").split(layout.delimiter, last)
-    sound = len(fields) > last and _CLOSED.match(fields[last]) and '"' not in "".join(fields[:last])
-    return fields if sound else None
-
-
-def _taped(lines: Iterator[str], tape: list[str]) -> Iterator[str]:
-    for line in lines:
-        tape.append(line)
-        yield line
+    if len(fields) <= last or '"' in "".join(fields[:last]):
+        return None
+    row = any(other.count(layout.delimiter) >= last for other in others)
+    return fields if row or not others else None
 
 
 def _field_at_fault(record: str, delimiter: str) -> int:

@@ -34,9 +34,9 @@ class Fashion:
     """Reads ``styles.csv`` and finds ``images/ID.jpg`` beside it, in a folder or in ``images.zip``.
 
     The category is the path of master category, subcategory and article type; gender, base colour, season, year and
-    usage become attributes. A row with more fields than the header has a name with commas: they are put back. A
-    product without a name is titled by its id; one without a picture stays in the shop without one, and is counted in
-    the log.
+    usage become attributes. A row with more fields than the header has a name with commas: they are put back; and a
+    name may begin with a quote that nothing closes. A product without a name is titled by its id; one without a picture
+    stays in the shop without one, and is counted in the log.
 
     Attributes:
         path: the folder that holds ``styles.csv`` and the pictures, or the CSV itself.

@@ -60,7 +60,8 @@ class Categorise:
 
     Attributes:
         classes: the level of the category's path, the text, and whether the words of the class stay in it.
-        pictures: how pictures become pixels; null where no model reads any.
+        pictures: how pictures become pixels; null where no model reads any. Where a picture cannot be used, its product
+            is not learnt from, and judged only where its text says something; one that names none is white.
         augment: what is done to pictures in training.
         balance: how much a product counts in training: all alike; by the inverse of its class's share; or by the
             effective number of its class's products (Cui et al. 2019, arXiv:1901.05555, β = .999).

@@ -48,12 +48,17 @@ class Server:
 
     def answer(self, query: str, *, prefix: bool = False) -> tuple[Ranked, str | None]:
         """The best products, and the spelling that was searched for."""
+        found = self.search(Search(query=query, prefix=prefix, limit=100, budget_ms=10_000))
+        return self.ranked(found), found.spelling
+
+    def search(self, asked: Search) -> Answer:
+        """The whole answer to a search."""
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(search, "RERANKED", REORDERED if self._few else search.RERANKED)
-            found = self.engine.search(Search(query=query, prefix=prefix, limit=100, budget_ms=10_000))
-        return self._ranked(found), found.spelling
+            return self.engine.search(asked)
 
-    def _ranked(self, found: Answer) -> Ranked:
+    def ranked(self, found: Answer) -> Ranked:
+        """The products of an answer by their rows."""
         return Ranked([self._row[hit.product.id] for hit in found.hits], [hit.score for hit in found.hits])
 
 

@@ -1,11 +1,11 @@
-// Runs an exported student under node: {folder, texts, queries} comes in, what it makes of them goes out.
+// Runs an exported student under node: {folder, texts, queries, …} comes in, what it makes of them goes out.
 
 import { readFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
 
 let given = "";
 for await (const part of process.stdin) given += part;
-const { folder, texts = [], queries = [], words = [], cut = [], unfinished = false } = JSON.parse(given);
+const { folder, texts = [], queries = [], searches = [], words = [], cut = [], unfinished = false } = JSON.parse(given);
 const module = (path) => import(pathToFileURL(`${folder}/${path}`).href);
 
 async function read(path) {
@@ -39,9 +39,10 @@ const features = (query) => {
 };
 const found = [];
 for (const query of queries) {
-  const lexical = student.words.find(normalise(query), student.facts.legs.found.lexical, unfinished);
   const scores = await student.scores(await student.encoded(normalise(query)), every);
-  found.push({ ...(await student.search(query, { unfinished })), features: features(query), lexical, scores: [...scores] });
+  found.push({ ...(await student.search(query, { unfinished })), features: features(query), scores: [...scores] });
 }
+const searched = [];
+for (const [query, options] of searches) searched.push(await student.search(query, options));
 const ids = texts.map((text) => student.tokenizer.encode(text));
-console.log(JSON.stringify({ ids, found, stems: words.map(stem), cut: cut.map((text) => student.words.terms.tokens(text)) }));
+console.log(JSON.stringify({ ids, found, searched, stems: words.map(stem), cut: cut.map((text) => student.words.terms.tokens(text)) }));

@@ -232,7 +232,7 @@ def test_a_new_release_takes_over_what_has_not_changed(
     finally:
         Quiet.send_head = SimpleHTTPRequestHandler.send_head  # type: ignore[method-assign]
         host.stop()
-    catalogue = ("products.json", "products.safetensors.gz", "words.json", "words.safetensors.gz")
+    catalogue = {"products.json", *(f"{name}.safetensors.gz" for name in ("products", "values", "words")), "words.json"}
     changed = {"/service-worker.js", *(f"/catalogue/{name}" for name in catalogue)}
     # Browsers may race the worker for the page itself.
     assert set(asked) <= changed | {"/student/student.json", "/"}

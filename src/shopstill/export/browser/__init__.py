@@ -13,7 +13,7 @@ from pathlib import Path
 
 from shopstill.core.artifact import check_place, whole
 from shopstill.core.errors import DataError
-from shopstill.export.browser import catalogue, site, words
+from shopstill.export.browser import catalogue, site, values, words
 from shopstill.export.browser.lexical import spelled
 from shopstill.export.browser.npm import files
 from shopstill.export.browser.student import DEPTH, REORDERED, Student
@@ -53,5 +53,6 @@ def write_browser(bundle: Path, products: Iterable[Product], folder: Path) -> Pa
         catalogue.write(aside, rows)
         words.write(aside, fields)
         facts = student.write(aside, [product.title for product in rows]) | {"chinese": needed[site.CHINESE]}
+        facts |= values.write(aside, rows)
         site.write(aside, facts, parts, student.manifest.licences)
     return Path(folder)

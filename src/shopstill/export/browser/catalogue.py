@@ -1,4 +1,7 @@
-"""The products as they are shown, in columns: what is missing everywhere takes no room."""
+"""The products as they are shown, in columns: what is missing everywhere takes no room.
+
+Brand, category and price are not here: they are among the values to filter by.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ from shopstill.export.browser.plain import write_json
 from shopstill.serve.forms import Product
 
 SHOWN = "catalogue/products.json"
-_COLUMNS = ("brand", "price", "image")
 
 
 def write(folder: Path, products: Sequence[Product]) -> None:
@@ -26,12 +28,7 @@ def write(folder: Path, products: Sequence[Product]) -> None:
     if times > 1:
         raise DataError(f"products: the id {twice!r} is there twice; every product needs an id of its own")
     columns: dict[str, list[Any]] = {"id": ids, "title": [product.title for product in products]}
-    for name in _COLUMNS:
-        values = [getattr(product, name) for product in products]
-        if any(value is not None for value in values):
-            columns[name] = [_short(value) for value in values]
+    images = [product.image for product in products]
+    if any(image is not None for image in images):
+        columns["image"] = images
     write_json(folder / SHOWN, columns)
-
-
-def _short(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -33,7 +33,7 @@ FILES = {
 """What runs graphs in a browser, and what cuts Chinese as the server does: packages, and the files that are used."""
 
 _STUDENT, _WORKER, _LICENCES = "student/student.json", "service-worker.js", "LICENCES.txt"
-_PARTS = {"student": ("student/", "runtime/"), "catalogue": ("catalogue/",)}
+_PARTS = {"student": ("student/", "runtime/"), "catalogue": ("catalogue/",), "values": ("catalogue/values.",)}
 _MARKER = re.compile(r"^const VERSION = \"\";\nconst FILES = \{\};$", re.MULTILINE)
 
 

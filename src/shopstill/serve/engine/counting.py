@@ -15,7 +15,7 @@ from shopstill.serve.forms import Facet, FacetValue, Filters
 from shopstill.serve.index.catalogue import Catalogue
 from shopstill.serve.index.facets import ATTRIBUTE, BRAND, CATEGORY, PRICE, Wanted
 
-_CODES, _VALUES, _ATTRIBUTES = 20_000, 30, 4
+_CODES, VALUES, ATTRIBUTES = 20_000, 30, 4
 """Values of all fields together that are counted at once; values shown of a field, and below how many all of them are
 counted one by one where they are not among those; attributes that ``*`` stands for.
 
@@ -25,7 +25,7 @@ which 3,000 brands alone pushed smaller fields out. tantivy breaks off at 65,000
 """
 
 _EDGES = [step * 10.0**power for power in range(-2, 12) for step in (1, 2, 5)]
-_STEPS = np.array([0.0, *(edge for low, high in pairwise(_EDGES) for edge in (low, math.sqrt(low * high))), _EDGES[-1]])
+STEPS = np.array([0.0, *(edge for low, high in pairwise(_EDGES) for edge in (low, math.sqrt(low * high))), _EDGES[-1]])
 """Prices as one would say them, 1, 2 or 5 times a power of ten; and where what is between two is as near to both."""
 
 
@@ -37,7 +37,7 @@ class Tally:
         filters: under which.
         codes: how many have each code, by field.
         full: the codes that were counted in full; None where all were.
-        prices: how many cost from each of ``_STEPS`` up to the next.
+        prices: how many cost from each of ``STEPS`` up to the next.
     """
 
     filters: Filters
@@ -88,7 +88,7 @@ class Counting:
         chosen, values = self._chosen(field), self._catalogue.values
         own = {code for value in chosen if (code := values.code(inner, value)) is not None}
         counts = sorted(self._complete(field, inner, own).items(), key=lambda one: (-one[1], one[0]))
-        shown = [one for at, one in enumerate(counts) if one[1] and (at < _VALUES or one[0] in own)]
+        shown = [one for at, one in enumerate(counts) if one[1] and (at < VALUES or one[0] in own)]
         named = ((code, values.names[code][1], count) for code, count in shown)
         return Facet(
             field=field,
@@ -101,7 +101,7 @@ class Counting:
         counts, every = tally.codes.get(inner, {}), self._catalogue.values.of(inner)
         if tally.full is None:
             return counts
-        alone = {*chosen, *(every if len(every) <= _VALUES else ())} - tally.full
+        alone = {*chosen, *(every if len(every) <= VALUES else ())} - tally.full
         known = {code: count for code, count in counts.items() if code in tally.full}
         return known | {code: self._one(code, tally.filters) for code in alone}
 
@@ -121,7 +121,7 @@ class Counting:
         near = np.searchsorted(upto, np.arange(1, 5) / 5 * (upto[-1] - 1), side="right") // 2 * 2 + 1
         edges = np.unique(near) if upto[-1] else near[:0]
         counts = np.add.reduceat(prices, np.array([0, *edges])).tolist() if len(edges) else []
-        bounds = pairwise([0.0, *_STEPS[edges].tolist(), math.inf])
+        bounds = pairwise([0.0, *STEPS[edges].tolist(), math.inf])
         ranges = [self._range(*bound, count) for bound, count in zip(bounds, counts, strict=False) if count]
         return Facet(field=PRICE, values=ranges)
 
@@ -141,7 +141,7 @@ class Counting:
         """The attributes that most products have."""
         counts = self._tally(self._filters).codes.items()
         total = {field: sum(codes.values()) for field, codes in counts if field.startswith(ATTRIBUTE)}
-        most = sorted(total.items(), key=lambda one: (-one[1], one[0]))[:_ATTRIBUTES]
+        most = sorted(total.items(), key=lambda one: (-one[1], one[0]))[:ATTRIBUTES]
         return [field.removeprefix(ATTRIBUTE) for field, _ in most]
 
     def _chosen(self, field: str) -> tuple[str, ...]:
@@ -168,26 +168,26 @@ class Counting:
         return self._tallies[-1]
 
     def _counted(self, filters: Filters) -> Tally:
-        nothing, matching = np.zeros(len(_STEPS), np.int64), self._found.matching
+        nothing, matching = np.zeros(len(STEPS), np.int64), self._found.matching
         if self._found.rows is not None and filters == self._filters:
             return self._tallied(filters, {}, nothing, self._found.rows)
         wanted = Wanted.of(filters, self._catalogue.values)
         listed = self._found.listed[self._catalogue.fit(self._found.listed, wanted)]
         if matching is None:
             return self._tallied(filters, {}, nothing, listed)
-        counts, prices = self._catalogue.words.counts(matching(wanted), _CODES, _STEPS.tolist())
+        counts, prices = self._catalogue.words.counts(matching(wanted), _CODES, STEPS.tolist())
         return self._tallied(filters, counts, np.array(prices), listed)
 
     def _tallied(self, filters: Filters, counts: dict[int, int], prices: np.ndarray, rows: np.ndarray) -> Tally:
         """Counts, and some products more."""
         full = {*counts} if len(counts) >= _CODES else None
         price = self._catalogue.prices(rows)
-        step = np.searchsorted(_STEPS, price[~np.isnan(price)], side="right") - 1
+        step = np.searchsorted(STEPS, price[~np.isnan(price)], side="right") - 1
         code, count = np.unique(self._catalogue.codes(rows), return_counts=True)
         for one, more in zip(code.tolist(), count.tolist(), strict=True):
             counts[one] = counts.get(one, 0) + more
         names, fields = self._catalogue.values.names, defaultdict[str, dict[int, int]](dict)
         for one, many in counts.items():
             fields[names[one][0]][one] = many
-        prices = prices + np.bincount(step, minlength=len(_STEPS))
+        prices = prices + np.bincount(step, minlength=len(STEPS))
         return Tally(filters=filters, codes=fields, full=full, prices=prices)

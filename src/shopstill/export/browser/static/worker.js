@@ -32,17 +32,15 @@ const runtime = {
 };
 
 function hit({ row, score }, at) {
-  const found = { position: at + 1, score };
+  const found = { position: at + 1, score, ...student.values.shown(row) };
   for (const [name, values] of Object.entries(columns)) found[name] = values[row];
   return found;
 }
 
-async function answer({ number, query, limit, unfinished }) {
+async function answer({ number, query, options }) {
   const begun = performance.now();
-  const { hits, spelling } = query.trim()
-    ? await student.search(query, { limit, unfinished })
-    : { hits: columns.id.slice(0, limit).map((_, row) => ({ row, score: null })), spelling: null };
-  postMessage({ number, query, hits: hits.map(hit), spelling, ms: performance.now() - begun });
+  const found = await student.search(query, options);
+  postMessage({ ...found, number, query, hits: found.hits.map(hit), ms: performance.now() - begun });
 }
 
 async function open() {

@@ -1,6 +1,6 @@
 // Named arrays of a safetensors file.
 
-const KINDS = { F32: Float32Array, I8: Int8Array, U8: Uint8Array, U16: Uint16Array, U32: Uint32Array, I32: Int32Array };
+const KINDS = { F64: Float64Array, F32: Float32Array, I8: Int8Array, U8: Uint8Array, U16: Uint16Array, U32: Uint32Array, I32: Int32Array };
 
 /** The content of a file in gzip; a host may have unpacked it already. */
 export async function unpacked(buffer) {

@@ -1,13 +1,16 @@
 // The student at work: products are found by words and by its vectors, put together, and the best put in order.
 
 import { arrays, unpacked } from "./arrays.js";
+import { counted } from "./counting.js";
 import { blended, fused, reordered } from "./fusion.js";
+import { best, byPrice, gathered, narrowed } from "./gather.js";
 import { Cross, GraphTower } from "./graphs.js";
 import { Lexical } from "./lexical.js";
 import { Spelling } from "./spelling.js";
 import { Terms } from "./terms.js";
 import { normalise } from "./text.js";
 import { Dot, Interaction, Products, Table } from "./towers.js";
+import { Values, Wanted } from "./values.js";
 import { WordPiece } from "./wordpiece.js";
 import { Words } from "./words.js";
 
@@ -25,7 +28,7 @@ export class Student {
   static async load(read, runtime) {
     const json = async (path) => JSON.parse(new TextDecoder().decode(await read(path)));
     const held = async (path) => arrays(await unpacked(await read(path)));
-    const [facts, stated, tables, rules, weights, found, postings, said] = await Promise.all([
+    const [facts, stated, tables, rules, weights, found, postings, said, coded, named] = await Promise.all([
       json("student/student.json"),
       json("student/tokenizer.json"),
       json("student/characters.json"),
@@ -34,6 +37,8 @@ export class Student {
       held("catalogue/products.safetensors.gz"),
       held("catalogue/words.safetensors.gz"),
       json("catalogue/words.json"),
+      held("catalogue/values.safetensors.gz"),
+      json("catalogue/values.json"),
     ]);
     const ort = facts.graphs.length ? await runtime.graphs() : null;
     const session = async (name) => ort.InferenceSession.create(new Uint8Array(await read(`student/${name}.onnx`)));
@@ -44,6 +49,7 @@ export class Student {
       tokenizer: new WordPiece(stated, tables),
       products: new Products(found),
       words,
+      values: new Values(coded, named),
       spelling: new Spelling(words),
       tower: facts.graphs.includes("query") ? new GraphTower(ort, await session("query")) : new Table(weights),
       head: weights.has("head.scale") ? new Dot(weights) : new Interaction(weights),
@@ -53,17 +59,23 @@ export class Student {
   }
 
   /**
-   * The best products for a query.
+   * The best products for a query, or all where it is empty.
    * @param {string} query as it was typed; where it is `unfinished`, its last word may become others, unless a blank follows it
-   * @returns {Promise<{hits: {row: number, score: number}[], spelling: string | null}>} best first; the spelling that was
-   *   searched for in place of what was typed
+   * @param {{limit?: number, unfinished?: boolean, filters?: object, sort?: string}} options as the server has them
+   * @returns {Promise<{hits: {row: number, score: number}[], total: number, facets: object[], spelling: string | null}>}
+   *   best first; how many match, and how many of these have each value; the spelling that was searched for in place of
+   *   what was typed
    */
-  async search(query, { limit = this.facts.depth, unfinished = false } = {}) {
+  async search(query, { limit = this.facts.depth, unfinished = false, filters = {}, sort = "relevance" } = {}) {
     const typed = [...normalise(query)].slice(0, this.facts.legs.longest).join("");
     // A blank behind the last word finishes it.
     const open = unfinished && !/\s$/.test(query);
     const spelling = this.spelling.corrected(typed, open);
-    return { hits: (await this.#ranked(spelling ?? typed, open)).slice(0, limit), spelling };
+    const wanted = new Wanted(this.values, filters);
+    const text = spelling ?? typed;
+    const met = text ? this.words.matched(text, open) : this.#all();
+    const { hits, parts } = sort === "relevance" ? await this.#ranked(text, met, wanted, limit) : this.#priced(met, wanted, sort);
+    return { hits: hits.slice(0, limit), ...counted(this.values, parts, wanted), spelling };
   }
 
   /** A query as the towers take it: its token ids, and what its tower makes of them. */
@@ -81,17 +93,38 @@ export class Student {
     return more ? scores.map((score, at) => score + more[at]) : scores;
   }
 
-  async #ranked(text, unfinished) {
+  async #ranked(text, met, wanted, limit) {
     const { facts, products } = this;
-    const query = await this.encoded(text);
-    const { found, fusion } = facts.legs;
-    const legs = {
-      lexical: this.words.find(text, found.lexical, unfinished),
-      dense: products.pooled.best(query.asked.pooled, Math.min(found.dense, facts.products)),
-    };
-    if (fusion !== null) return blended(legs, fusion, (row) => products.pooled.dot(row, query.asked.pooled));
+    const query = text ? await this.encoded(text) : null;
+    const near = query && ((most, fits) => products.pooled.best(query.asked.pooled, Math.min(most, facts.products), fits));
+    const { legs, parts } = gathered(met, near, wanted, facts.legs.found);
+    const pool = await this.#ordered(query, legs);
+    if (!met.enough || pool.length >= limit) return { hits: pool, parts };
+    // Further down is what matches in the order of its words.
+    const there = new Set(pool.map(({ row }) => row));
+    const more = best(narrowed(met.every, wanted), limit).rows.filter((row) => !there.has(row));
+    return { hits: [...pool, ...more.map((row) => ({ row, score: 0 }))], parts };
+  }
+
+  async #ordered(query, legs) {
+    const { facts, products } = this;
+    const { fusion } = facts.legs;
+    if (query && fusion !== null) return blended(legs, fusion, (row) => products.pooled.dot(row, query.asked.pooled));
     const pool = fused(legs, facts.legs);
+    if (!query) return pool;
     const rows = pool.slice(0, this.cross ? facts.reordered : facts.depth).map(({ row }) => row);
     return reordered(pool, await this.scores(query, rows), facts.legs);
+  }
+
+  #priced(met, wanted, sort) {
+    const leg = met.enough ? met.every : met.any;
+    const rows = byPrice(narrowed(leg, wanted).rows, this.values.prices, sort === "price_desc");
+    return { hits: rows.map((row) => ({ row, score: this.values.prices[row] })), parts: [leg.rows] };
+  }
+
+  #all() {
+    const rows = Array.from({ length: this.facts.products }, (_, row) => row);
+    const every = { rows, scores: new Array(rows.length).fill(1) };
+    return { any: every, every, enough: true };
   }
 }

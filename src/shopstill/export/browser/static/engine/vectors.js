@@ -36,15 +36,15 @@ export class Vectors {
     return this.scale ? coded(this.values, this.scale, query) : plain(this.values, query);
   }
 
-  /** {rows, scores} of the highest dot products, best first; equals in the order of the rows. */
-  best(query, most) {
+  /** {rows, scores} of the highest dot products, of the rows that fit, best first; equals in the order of the rows. */
+  best(query, most, fits = null) {
     const all = this.scores(query);
     const rows = new Int32Array(most);
     const scores = new Float64Array(most);
     let held = 0;
     for (let row = 0; row < all.length; row += 1) {
       const score = all[row];
-      if (held === most && score <= scores[held - 1]) continue;
+      if ((held === most && score <= scores[held - 1]) || (fits && !fits(row))) continue;
       let at = held === most ? held - 1 : held;
       for (; at > 0 && scores[at - 1] < score; at -= 1) {
         scores[at] = scores[at - 1];

@@ -63,8 +63,9 @@ export class Words {
     this.met = new Uint8Array(this.said.norm.length);
   }
 
-  /** {rows, scores}, best first: what has every word of a text, or, where that is little, what has any. */
-  find(text, most, unfinished = false) {
+  /** {any, every, enough}: the rows and scores of what has any word of a text and of what has all of them, in any order;
+   * and whether the latter is enough to be what matches, or the former is. */
+  matched(text, unfinished = false) {
     const tokens = this.terms.tokens(text).slice(0, this.settings.tokens);
     const asked = tokens.length;
     const last = unfinished ? this.#unfinished(text, tokens) : null;
@@ -81,11 +82,10 @@ export class Words {
     for (const [token, times] of known) this.said.visit(token, times, add);
     for (const [row, score] of last ?? []) add(row, score);
     const parts = known.length + (last ? 1 : 0);
-    const every = known.length === often.size ? touched.filter((row) => met[row] === parts) : [];
-    const rows = best(every.length >= this.settings.few || asked < 2 ? every : touched, sums, most);
-    const scores = rows.map((row) => sums[row]);
+    const whole = known.length === often.size ? touched.filter((row) => met[row] === parts) : [];
+    const [any, every] = [touched, whole].map((rows) => ({ rows, scores: rows.map((row) => sums[row]) }));
     for (const row of touched) sums[row] = met[row] = 0;
-    return { rows, scores };
+    return { any, every, enough: whole.length >= this.settings.few || asked < 2 };
   }
 
   /** Scores of what has the last word or one that it may become, in place of all its tokens, which are taken off; null
@@ -105,11 +105,4 @@ export class Words {
     }
     return most;
   }
-}
-
-/** The rows of the highest scores, best first; equals in the order of the rows. */
-function best(rows, scores, most) {
-  const least = Float32Array.from(rows, (row) => scores[row]).sort()[Math.max(rows.length - most, 0)];
-  const kept = rows.filter((row) => scores[row] >= least);
-  return kept.sort((one, other) => scores[other] - scores[one] || one - other).slice(0, most);
 }

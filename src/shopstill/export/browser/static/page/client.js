@@ -18,11 +18,11 @@ export class Client {
     });
   }
 
-  /** {query, hits, spelling, ms, waited}; null where a newer question came first. */
-  search(query, { limit = 24, unfinished = false } = {}) {
+  /** {query, hits, total, facets, spelling, ms, waited}; null where a newer question came first. */
+  search(query, { limit = 24, ...more } = {}) {
     return new Promise((resolve, reject) => {
       this.waiting?.resolve(null);
-      this.waiting = { query, limit, unfinished, resolve, reject };
+      this.waiting = { query, options: { limit, ...more }, resolve, reject };
       this.#next();
     });
   }
@@ -31,8 +31,8 @@ export class Client {
     if (this.busy || !this.waiting) return;
     this.busy = { ...this.waiting, number: ++this.number, begun: performance.now() };
     this.waiting = null;
-    const { number, query, limit, unfinished } = this.busy;
-    this.worker.postMessage({ number, query, limit, unfinished });
+    const { number, query, options } = this.busy;
+    this.worker.postMessage({ number, query, options });
   }
 
   #answered(data) {

@@ -40,7 +40,7 @@ export function attrParts(text) {
 }
 
 function attributes(texts) {
-  const wanted = {};
+  const wanted = Object.create(null); // An attribute may be named as anything.
   for (const [name, value] of texts.map(attrParts)) if (name) (wanted[name] ??= []).push(value);
   return wanted;
 }

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+import shopstill.serve
 from shopstill.core.errors import ArtifactError, DataError
-from shopstill.export.browser import lexical, npm, write_browser
+from shopstill.export.browser import lexical, npm, site, write_browser
 from shopstill.export.browser.characters import characters
 from shopstill.models.build import TextModel
 from shopstill.serve.forms import Product
@@ -60,6 +61,20 @@ def test_nothing_is_asked_of_other_hosts(folder: Path) -> None:
             assert not links, path
             assert not re.search(r"innerHTML|insertAdjacentHTML|document\.write|eval\(", text), path
     assert "default-src 'none'" in (folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_both_languages_say_the_same_things(folder: Path) -> None:
+    script = (folder / "page" / "texts.js").read_text(encoding="utf-8")
+    english, chinese = (set(re.findall(r"(?:, |    )(\w+): (?=[\"\[])", part)) for part in script.split("\n  zh: {"))
+    assert english == chinese
+    assert len(english) > 15
+
+
+def test_the_page_shares_the_served_ones_modules(folder: Path) -> None:
+    for name in site.SHARED:
+        served = Path(shopstill.serve.__file__).parent / "page" / name
+        assert (folder / "page" / name).read_bytes() == served.read_bytes()
+        assert not (Path(site.__file__).parent / "static" / "page" / name).exists(), name
 
 
 def test_it_can_be_installed(folder: Path) -> None:

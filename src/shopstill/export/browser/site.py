@@ -32,6 +32,9 @@ FILES = {
 }
 """What runs graphs in a browser, and what cuts Chinese as the server does: packages, and the files that are used."""
 
+SHARED = ("address.js", "card.js", "dom.js", "facets.css", "facets.js", "words.js")
+"""What the page has of the served one: files of ``serve/page``."""
+
 _STUDENT, _WORKER, _LICENCES = "student/student.json", "service-worker.js", "LICENCES.txt"
 _PARTS = {"student": ("student/", "runtime/"), "catalogue": ("catalogue/",), "values": ("catalogue/values.",)}
 _MARKER = re.compile(r"^const VERSION = \"\";\nconst FILES = \{\};$", re.MULTILINE)
@@ -45,6 +48,8 @@ def write(
 ) -> None:
     """Write everything beside the student and its products, which are there already; with files of packages."""
     _copy(resources("shopstill.export.browser") / "static", folder)
+    for name in SHARED:
+        (folder / "page" / name).write_bytes((resources("shopstill.serve") / "page" / name).read_bytes())
     for held in parts.values():
         (folder / "runtime").mkdir(exist_ok=True)
         for name, content in held.items():

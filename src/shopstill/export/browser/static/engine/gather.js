@@ -2,6 +2,7 @@
 // is found without it, so that the counts of facets hold.
 
 /**
+ * A leg is rows and their scores; only those of `met` are in any order.
  * @param {{any: Leg, every: Leg, enough: boolean}} met what words found, whatever the filters
  * @param {(most: number, fits?: (row: number) => boolean) => Leg} near gives the products nearest to the query; null
  *   where nothing was typed
@@ -15,7 +16,7 @@ export function gathered(met, near, wanted, depth) {
   const dense = near ? near(depth.dense) : { rows: [], scores: [] };
   const said = met.enough ? best(narrowed(met.every, wanted), depth.lexical) : best(met.any, depth.lexical);
   const listed = new Set(met.enough ? dense.rows : [...said.rows, ...dense.rows]);
-  if (met.enough) for (const row of met.every.rows) listed.delete(row);
+  if (met.enough && listed.size) for (const row of met.every.rows) listed.delete(row);
   let legs = { lexical: met.enough ? said : narrowed(said, wanted), dense: narrowed(dense, wanted) };
   if (near && !wanted.nothing && !legs.lexical.rows.length && !legs.dense.rows.length) {
     // Only where nothing fits is nothing but what fits looked through.

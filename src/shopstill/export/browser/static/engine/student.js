@@ -17,6 +17,9 @@ import { Words } from "./words.js";
 export class Student {
   constructor(parts) {
     Object.assign(this, parts);
+    const rows = Array.from({ length: this.facts.products }, (_, row) => row);
+    const every = { rows, scores: new Float32Array(rows.length) };
+    this.all = { any: every, every, enough: true };
   }
 
   /**
@@ -73,7 +76,7 @@ export class Student {
     const spelling = this.spelling.corrected(typed, open);
     const wanted = new Wanted(this.values, filters);
     const text = spelling ?? typed;
-    const met = text ? this.words.matched(text, open) : this.#all();
+    const met = text ? this.words.matched(text, open) : this.all;
     const { hits, parts } = sort === "relevance" ? await this.#ranked(text, met, wanted, limit) : this.#priced(met, wanted, sort);
     return { hits: hits.slice(0, limit), ...counted(this.values, parts, wanted), spelling };
   }
@@ -120,11 +123,5 @@ export class Student {
     const leg = met.enough ? met.every : met.any;
     const rows = byPrice(narrowed(leg, wanted).rows, this.values.prices, sort === "price_desc");
     return { hits: rows.map((row) => ({ row, score: this.values.prices[row] })), parts: [leg.rows] };
-  }
-
-  #all() {
-    const rows = Array.from({ length: this.facts.products }, (_, row) => row);
-    const every = { rows, scores: new Array(rows.length).fill(1) };
-    return { any: every, every, enough: true };
   }
 }

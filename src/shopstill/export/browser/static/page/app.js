@@ -1,14 +1,18 @@
-// The page: a question as it is typed, its answer, and what is known of the student.
+// The page: a question as it is typed and narrowed, its answer, and what is known of the student.
 
-import { show } from "./cards.js";
+import "./texts.js";
+import { active, body, CLEAR, DEPTH, PAGE, read, write } from "./address.js";
+import { card } from "./cards.js";
 import { Client } from "./client.js";
-import { dress, megabytes, number, t, turn } from "./words.js";
+import { $, h, set } from "./dom.js";
+import { drawChips, drawer, drawFacets } from "./facets.js";
+import { ms, number, switchable, t } from "./words.js";
 
-const $ = (selector) => document.querySelector(selector);
 const [box, grid, progress] = [$("#q"), $("#grid"), $("#progress")];
+const megabytes = (bytes) => number(bytes / 1e6, 1);
 
 const PATIENCE_MS = 2000;
-const state = { facts: null, answer: null, offline: "saving" };
+const state = { facts: null, answer: null, asked: read(), unfinished: false, offline: "saving" };
 let client = null;
 
 /** Begin to load the student, and show how far that is: the size of all is in its facts, which are small. */
@@ -34,32 +38,49 @@ function tell() {
   fact("products", t("products", { n: products }));
   fact("student", t("student", { n: megabytes(bytes.student) }));
   const took = state.answer?.query.trim() ? state.answer.waited : null;
-  fact("time", took === null ? "" : t("time", { n: number(took, took < 10 ? 1 : 0) }));
+  fact("time", took === null ? "" : t("time", { n: ms(took) }));
   fact("offline", t(state.offline), state.offline === "offline" ? "ready" : "");
-  const rows = [["size_student", bytes.student], ["size_catalogue", bytes.catalogue], ["size_all", bytes.all]];
+  const rows = [["size_student", bytes.student], ["size_catalogue", bytes.catalogue], ["size_values", bytes.values], ["size_all", bytes.all]];
   const shown = rows.map(([name, value]) => [t(name), t("mb", { n: megabytes(value) })]);
   const list = [...shown, [t("model"), `${state.facts.name} (${state.facts.kind}), ${state.facts.digest.slice(0, 12)}`]];
-  $("#sizes").replaceChildren(...list.flatMap(([name, value]) => [line("dt", name), line("dd", value)]));
+  $("#sizes").replaceChildren(...list.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
 }
 
-function line(tag, text) {
-  const element = document.createElement(tag);
-  element.textContent = text;
-  return element;
-}
-
-async function ask(unfinished = false) {
-  const query = box.value;
-  const answer = await client.search(query, { unfinished });
+async function ask() {
+  const { query, filters, sort } = body(state.asked);
+  const answer = await client.search(query, { limit: state.asked.shown, filters, sort, unfinished: state.unfinished });
   if (!answer) return;
   state.answer = answer;
-  document.body.dataset.answered = answer.query;
-  show(grid, answer.hits, answer.spelling ?? answer.query);
-  $("#spelling").textContent = t("instead", { q: answer.query, s: answer.spelling ?? "" });
-  $("#spelling").hidden = !answer.spelling;
-  $("#results").setAttribute("aria-label", t(answer.query.trim() ? "results" : "first"));
-  $("#said").textContent = answer.query.trim() ? t("said", { n: answer.hits.length, q: answer.query }) : "";
+  draw();
+}
+
+function draw() {
+  const { query, hits, total, facets, spelling } = state.answer;
+  document.body.dataset.answered = query;
+  const boxes = new Map([...grid.children].map((one) => [one.dataset.id, $(".picture", one)]));
+  set(grid, hits.length ? hits.map((hit) => card(hit, spelling ?? query, boxes.get(hit.id))) : empty(query));
+  $("#spelling").textContent = t("instead", { q: query, s: spelling ?? "" });
+  $("#spelling").hidden = !spelling;
+  $("#results").setAttribute("aria-label", t(query.trim() ? "results" : "first"));
+  set($("#count"), h("b", {}, t("count", { n: total })));
+  $("#sort").value = state.asked.sort || "relevance";
+  $("#more").hidden = hits.length >= Math.min(total, DEPTH);
+  $("#drawer footer button").textContent = t("show", { n: total });
+  drawChips(state.asked, change);
+  drawFacets(facets, state.asked, change);
   tell();
+}
+
+function empty(query) {
+  const filtered = active(state.asked).length > 0;
+  const clear = () => change(CLEAR);
+  return h(
+    "li",
+    { class: "empty" },
+    h("h2", {}, query.trim() ? t("none", { q: query }) : t("none_all")),
+    h("p", {}, t(filtered ? "none_filters" : "none_hint")),
+    filtered ? h("button", { class: "button strong", type: "button", onclick: clear }, t("clear")) : null,
+  );
 }
 
 function broken(fault) {
@@ -68,14 +89,17 @@ function broken(fault) {
   $("#notice").hidden = false;
 }
 
-const questioned = (unfinished = false) => ask(unfinished).catch(broken);
+const questioned = () => ask().catch(broken);
 
-function remember() {
-  const address = new URL(location.href);
-  if (box.value) address.searchParams.set("q", box.value);
-  else address.searchParams.delete("q");
-  history.replaceState(null, "", address);
+/** What is typed takes the place of the last address; what is chosen is a step that the back button takes back. */
+function go(what, { step = false, unfinished = state.unfinished } = {}) {
+  state.asked = { ...state.asked, shown: PAGE, ...what };
+  state.unfinished = unfinished;
+  history[step ? "pushState" : "replaceState"](null, "", write(state.asked));
+  questioned();
 }
+
+const change = (what) => go(what, { step: true });
 
 async function keep() {
   if (!("serviceWorker" in navigator)) {
@@ -120,26 +144,40 @@ function offerInstall() {
   addEventListener("appinstalled", () => ($("#install").hidden = true));
 }
 
+function listen() {
+  box.addEventListener("input", () => go({ q: box.value }, { unfinished: true }));
+  $("#search").addEventListener("submit", (event) => {
+    event.preventDefault();
+    go({ q: box.value }, { unfinished: false });
+    if (matchMedia("(pointer: coarse)").matches) box.blur();
+  });
+  $("#sort").addEventListener("change", ({ target }) => change({ sort: target.value === "relevance" ? "" : target.value }));
+  $("#more button").addEventListener("click", () => go({ shown: Math.min(state.asked.shown + PAGE, DEPTH) }));
+  addEventListener("popstate", () => {
+    [state.asked, state.unfinished] = [read(), false];
+    box.value = state.asked.q;
+    questioned();
+  });
+  addEventListener("keydown", (event) => {
+    if (event.key !== "/" || $("dialog[open]") || event.target.closest?.("input, select")) return;
+    event.preventDefault();
+    box.focus();
+  });
+}
+
 async function begin() {
-  dress();
+  switchable(() => state.answer && draw());
   follow();
   await renewed().catch(() => {});
   client = load();
   offerInstall();
-  box.value = new URLSearchParams(location.search).get("q") ?? "";
-  box.addEventListener("input", () => (remember(), questioned(true)));
-  $("#search").addEventListener("submit", (event) => {
-    event.preventDefault();
-    questioned();
-    if (matchMedia("(pointer: coarse)").matches) box.blur();
-  });
-  $("#language").addEventListener("click", () => (turn(), questioned(), tell()));
-  addEventListener("keydown", (event) => {
-    if (event.key !== "/" || document.activeElement === box) return;
-    event.preventDefault();
-    box.focus();
-  });
+  drawer();
+  box.value = state.asked.q;
   state.facts = await client.facts;
+  listen();
+  const { priced, filtered } = state.facts;
+  document.body.classList.toggle("plain", !filtered);
+  [$("#order").hidden, $("#sorting").hidden] = [!filtered, !priced];
   progress.hidden = true;
   box.disabled = false;
   if (!matchMedia("(pointer: coarse)").matches) box.focus();

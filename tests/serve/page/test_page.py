@@ -100,6 +100,15 @@ def test_a_filter_is_an_address_that_the_back_button_takes_back(browser: Browser
     assert browser.run("document.querySelector('#chips').hidden")
 
 
+def test_a_filter_leaves_an_unfinished_word_unfinished(browser: Browser, server: str) -> None:
+    opened(browser, server)
+    typed(browser, "blu")
+    browser.click("[data-field=brand] input")
+    browser.wait(f"location.search.includes('brand=') && {IDLE}")
+    # Twelve are blue, four of them of this brand; whatever else is near stands behind them.
+    assert [title.startswith("Blue") for title in browser.run(TITLES)[:5]] == [True] * 4 + [False]
+
+
 def test_attributes_prices_and_sorting_narrow_together(browser: Browser, server: str) -> None:
     opened(browser, server)
     browser.click("[data-field='size: outer'] input")

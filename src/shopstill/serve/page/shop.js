@@ -22,8 +22,9 @@ let timer = 0;
 
 const searched = (one) => write({ ...one, item: "" });
 
-/** Go to another address: a step that the back button takes back, or in place of the last one. */
-function go(change, { step = true, prefix = false, always = prefix } = {}) {
+/** Go to another address: a step that the back button takes back, or in place of the last one. What narrows a search
+ * whose last word is unfinished leaves it so, as the counts beside it were. */
+function go(change, { step = true, prefix = !("q" in change) && unfinished, always = false } = {}) {
   const before = asked;
   asked = { ...asked, ...change };
   if (!("shown" in change) && searched(before) !== searched(asked)) asked.shown = PAGE;

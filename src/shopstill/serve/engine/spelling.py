@@ -13,7 +13,7 @@ from shopstill.serve.index.catalogue import Catalogue
 SHORTEST, LONG = 4, 8
 """Letters of a word that may be one edit off, and of one that may be two."""
 
-_LOOKED_AT = 32
+_LOOKED_AT, _TIMES = 32, 8
 _KEPT = 1 << 14
 
 
@@ -55,14 +55,27 @@ def _found(catalogue: Catalogue, word: str, *, unfinished: bool) -> str | None:
         return None
     # What is one edit off comes first: looked for with the rest, it may not be among the products that are looked at.
     for edits in range(1, 3 if len(form) >= LONG else 2):
-        near: set[str] = set()
-        for row in catalogue.words.near(form, edits, _LOOKED_AT):
-            product = catalogue.product(int(row))
-            near.update(_forms(f"{product.title} {product.brand or ''}"))
-        close = [(-catalogue.words.known(one), one) for one in near if _apart(form, one) <= edits]
+        close = _close(catalogue, form, edits)
         if close:
-            return min(close)[1]
+            return min((-catalogue.words.known(one), one) for one in close)[1]
     return None
+
+
+def _close(catalogue: Catalogue, form: str, edits: int) -> set[str]:
+    """The words of products that are a few edits off.
+
+    The index gives products and not words: some that have one, and then some that have none of those found so far.
+    """
+    close: set[str] = set()
+    for _ in range(_TIMES):
+        found = set(close)
+        for row in catalogue.words.near(form, edits, _LOOKED_AT, close):
+            product = catalogue.product(int(row))
+            found.update(one for one in _forms(f"{product.title} {product.brand or ''}") if _apart(form, one) <= edits)
+        if found == close:
+            break
+        close = found
+    return close
 
 
 @lru_cache(1 << 14)

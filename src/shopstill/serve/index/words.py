@@ -165,9 +165,12 @@ class Words:
         """Whether any product has the word in whatever form."""
         return any(self._searcher.doc_freq(_WORDS, token) for token in tokenise(form))
 
-    def near(self, form: str, distance: int, most: int) -> np.ndarray:
-        """Rows of products with a word that is a few letters off."""
-        query = Query.fuzzy_term_query(self._index.schema, _FORMS, form, distance)
+    def near(self, form: str, distance: int, most: int, without: Iterable[str] = ()) -> np.ndarray:
+        """Rows of products with a word that is a few letters off, and with none of some other words."""
+        schema = self._index.schema
+        near = Query.fuzzy_term_query(schema, _FORMS, form, distance)
+        others = [(Occur.MustNot, Query.term_query(schema, _FORMS, one, "basic")) for one in without]
+        query = Query.boolean_query([(Occur.Must, near), *others]) if others else near
         return self._rows(self._searcher.search(query, most, count=False).hits)
 
     def _count(self, query: Query) -> int:

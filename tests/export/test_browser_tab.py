@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 from tests.models.conftest import kinds
-from tests.serve.page.cdp import Browser, chromium
+from tests.serve.page.cdp import Browser, running
 
 from shopstill.core.errors import ArtifactError
 from shopstill.data.lexical import LexicalIndex
@@ -96,12 +96,8 @@ def folder(bundle: Path, products: list[Product], tmp_path_factory: pytest.TempP
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = chromium()
-    if program is None:
-        pytest.skip("no Chromium here: install chromium, chromium-browser or google-chrome to test the page")
-    started = Browser(program)
-    yield started
-    started.close()
+    with running() as browser:
+        yield browser
 
 
 @pytest.fixture

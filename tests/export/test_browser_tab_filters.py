@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.serve.page.cdp import Browser, chromium
+from tests.serve.page.cdp import Browser, running
 from tests.serve.page.test_looks import FAINT, SMALL
 
 from shopstill.export.browser import write_browser
@@ -50,12 +50,8 @@ def site(
 
 @pytest.fixture(scope="module")
 def started() -> Iterator[Browser]:
-    program = chromium()
-    if program is None:
-        pytest.skip("no Chromium here: install chromium, chromium-browser or google-chrome to test the page")
-    browser = Browser(program)
-    yield browser
-    browser.close()
+    with running() as browser:
+        yield browser
 
 
 @pytest.fixture

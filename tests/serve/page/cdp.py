@@ -13,8 +13,12 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 FLAGS = (
     "--headless",
@@ -35,6 +39,19 @@ FLAGS = (
 def chromium() -> str | None:
     """The browser of this machine, if it has one."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@contextmanager
+def running() -> Iterator[Browser]:
+    """A browser until the block ends; where this machine has none, what needs it is skipped."""
+    program = chromium()
+    if program is None:
+        pytest.skip("no Chromium here: install chromium, chromium-browser or google-chrome to test the page")
+    browser = Browser(program)
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 class Browser:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.export.conftest import PLACED, ROWS
-from tests.serve.page.cdp import Browser, chromium
+from tests.serve.page.cdp import Browser, running
 
 from shopstill.models.build import TextModel
 from shopstill.serve.forms import Product
@@ -87,12 +87,8 @@ def _bundle(model: TextModel, folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def started() -> Iterator[Browser]:
     """A browser for all tests."""
-    program = chromium()
-    if program is None:
-        pytest.skip("no Chromium here: install chromium, chromium-browser or google-chrome to test the page")
-    browser = Browser(program)
-    yield browser
-    browser.close()
+    with running() as browser:
+        yield browser
 
 
 @pytest.fixture

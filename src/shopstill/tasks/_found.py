@@ -73,6 +73,9 @@ class ByWords:
         create(Path(folder.name) / "index", products, (), total)
         self._live = Live(Path(folder.name) / "index")
         weakref.finalize(self, _gone, self._live, folder)
+        # An index has an order of its own.
+        places = {product.id: place for place, product in enumerate(read_products(shop.path)[0])}
+        self._place_P = np.array([places[one.id] for one in self._live.now.catalogue.products()], np.int64)
 
     def found(self, queries: Sequence[str]) -> Words:
         """What is found for each query, spelling corrected."""
@@ -83,7 +86,8 @@ class ByWords:
             for place, typed in enumerate(map(normalise, queries)):
                 text_Q.append(corrected(catalogue, typed) or typed)
                 found, _ = legs.by_words(catalogue.words, text_Q[-1], nothing, LEXICAL)
-                row_QK[place, : len(found.rows)], score_QK[place, : len(found.rows)] = found.rows, found.scores
+                row_QK[place, : len(found.rows)] = self._place_P[found.rows]
+                score_QK[place, : len(found.rows)] = found.scores
                 bar.advance(1)
         return Words(text_Q=text_Q, row_QK=row_QK, score_QK=score_QK)
 

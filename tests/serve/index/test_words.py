@@ -25,7 +25,7 @@ PRODUCTS = [
 def made(tmp_path: Path) -> tuple[Words, Values]:
     values, writer = Values(), Writer(tmp_path / "words")
     for row, product in enumerate(PRODUCTS):
-        writer.add(row, product, values.codes(product))
+        writer.add(row, row, product, values.codes(product))
     writer.commit()
     writer.close()
     return Words(tmp_path / "words"), values
@@ -62,7 +62,7 @@ def test_words_are_found_whatever_their_form_and_language(made: tuple[Words, Val
 )
 def test_a_product_is_found_by_its_own_words(tmp_path: Path, title: str, language: str | None, asked: str) -> None:
     with Writer(tmp_path / "one") as writer:
-        writer.add(0, Product(id="0", title=title, language=language), [])
+        writer.add(0, 0, Product(id="0", title=title, language=language), [])
         writer.commit()
     assert found(Words(tmp_path / "one"), asked) == [0]
 
@@ -88,7 +88,7 @@ def test_the_last_word_may_be_unfinished(made: tuple[Words, Values]) -> None:
 )
 def test_an_unfinished_number_stands_for_all_that_it_begins(tmp_path: Path, title: str, typed: str) -> None:
     with Writer(tmp_path / "one") as writer:
-        writer.add(0, Product(id="0", title=title), [])
+        writer.add(0, 0, Product(id="0", title=title), [])
         writer.commit()
     words = Words(tmp_path / "one")
     for text in typed.split():
@@ -100,8 +100,8 @@ def test_an_unfinished_word_stands_for_rare_ones_too(tmp_path: Path) -> None:
     common = [f"l{one}{other}mp" for one in "aeiou" for other in "aeiou"]
     with Writer(tmp_path / "many") as writer:
         for row in range(300):
-            writer.add(row, Product(id=str(row), title=f"desk {common[row % len(common)]}"), [])
-        writer.add(300, Product(id="step", title="Premium Step Ladder"), [])
+            writer.add(row, row, Product(id=str(row), title=f"desk {common[row % len(common)]}"), [])
+        writer.add(300, 300, Product(id="step", title="Premium Step Ladder"), [])
         writer.commit()
     assert found(Words(tmp_path / "many"), "step l", prefix=True) == [300]
 
@@ -199,7 +199,7 @@ def test_the_best_are_the_same_whether_all_are_counted_or_not(tmp_path: Path) ->
     with Writer(tmp_path / "many") as writer:
         for row in range(3_000):
             title = " ".join(draw.choice(kinds, draw.integers(1, 6)))
-            writer.add(row, Product(id=str(row), title=title), [])
+            writer.add(row, row, Product(id=str(row), title=title), [])
         writer.commit()
     words = Words(tmp_path / "many")
     query = words.query("red mug lamp cable knife mug", Wanted(), every=False)
@@ -221,7 +221,7 @@ def test_a_copy_changes_alone(made: tuple[Words, Values], tmp_path: Path) -> Non
     copied(words.folder, tmp_path / "copy")
     writer = Writer(tmp_path / "copy")
     writer.remove(0)
-    writer.add(9, Product(id="n", title="new mug"), [])
+    writer.add(9, 9, Product(id="n", title="new mug"), [])
     writer.commit()
     writer.close()
     assert set(found(Words(tmp_path / "copy"), "mug")) == {1, 3, 9}

@@ -29,7 +29,7 @@ def write_browser(bundle: Path, products: Iterable[Product], folder: Path) -> Pa
 
     Args:
         bundle: a bundle of towers, alone or with a cross-encoder.
-        products: the catalogue, in any order; it lies by category, as the server has it.
+        products: the catalogue, as it is to be listed; it lies by category, as the server has it.
         folder: where it will be; it appears whole or not at all.
 
     Returns:
@@ -43,7 +43,8 @@ def write_browser(bundle: Path, products: Iterable[Product], folder: Path) -> Pa
     check_place(Path(folder))
     student = Student(Path(bundle))
     came = [cleaned(product) for product in products]
-    rows = [came[row] for row in by_category([product.category for product in came])]
+    place_P = by_category([product.category for product in came])
+    rows = [came[place] for place in place_P]
     if not rows:
         raise DataError("products: there are none; give at least one for the browser to find")
     fields = words.postings(rows)
@@ -53,6 +54,6 @@ def write_browser(bundle: Path, products: Iterable[Product], folder: Path) -> Pa
         catalogue.write(aside, rows)
         words.write(aside, fields)
         facts = student.write(aside, [product.title for product in rows]) | {"chinese": needed[site.CHINESE]}
-        facts |= values.write(aside, rows)
+        facts |= values.write(aside, rows, place_P)
         site.write(aside, facts, parts, student.manifest.licences)
     return Path(folder)

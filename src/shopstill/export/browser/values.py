@@ -1,4 +1,5 @@
-"""The filters' part of the folder: what each product can be filtered by, in numbers that a browser counts.
+"""The filters' part of the folder: what each product can be filtered by, in numbers that a browser counts; and where
+it is listed.
 
 A value is a code, and those of a field are adjacent, in the order in which the server numbers them. Shapes: ``P``
 products, ``V`` values, ``C`` codes of all products end to end.
@@ -21,8 +22,8 @@ from shopstill.serve.index.facets import Values
 _CODES, _NAMES = "catalogue/values.safetensors.gz", "catalogue/values.json"
 
 
-def write(folder: Path, products: Sequence[Product]) -> dict[str, Any]:
-    """Write what products can be filtered by; what the page is to know of it."""
+def write(folder: Path, products: Sequence[Product], place_P: np.ndarray) -> dict[str, Any]:
+    """Write what products can be filtered by and where they are listed; what the page is to know of it."""
     values = Values()
     codes = [values.codes(product) for product in products]
     order = sorted(range(len(values.names)), key=lambda code: (values.names[code][0], code))
@@ -32,6 +33,7 @@ def write(folder: Path, products: Sequence[Product]) -> dict[str, Any]:
         "length": narrow(np.array([len(own) for own in codes])),
         "codes": narrow(place_V[np.array([code for own in codes for code in own], np.int64)]),
         "price": price_P,
+        "place": narrow(place_P),
     }
     write_arrays(folder / _CODES, arrays)
     fields = groupby((values.names[code] for code in order), key=lambda name: name[0])

@@ -75,9 +75,11 @@ def by_words(
     """What has every word of a text; or, where that is little, what has any; and which of the two it is.
 
     Which of the two is decided without filters, so that a filter only ever takes away. Of what has any of the words
-    only the best counts, unless it is sorted by price: it is the best of all products, still to be narrowed.
+    only the best counts, unless it is sorted by price: it is the best of all products, still to be narrowed. Where
+    there are no words, nothing is better than anything, and all is listed as the shop has it.
     """
-    found = words.search(words.query(text, wanted, prefix=prefix), most, sort)
+    listed = sort == "relevance" and not text.strip()
+    found = words.search(words.query(text, wanted, prefix=prefix), most, "place" if listed else sort)
     if found.total >= FEW or len(tokens_of(text)) < 2 or (wanted and _enough(words, text, prefix)):
         return found, True
     if sort == "relevance":

@@ -26,6 +26,7 @@ class Catalogue:
         alive_P: whether a row's product is still there.
         later: products that were put since; the list may grow for a later catalogue.
         later_columns: what these are filtered by.
+        later_places: where these are listed.
         latest: row of every product that was put or deleted since; None where it is gone.
         number: of the last change.
     """
@@ -35,6 +36,7 @@ class Catalogue:
     alive_P: np.ndarray
     later: Sequence[Product]
     later_columns: Columns
+    later_places: Sequence[int]
     latest: Mapping[str, int | None]
     number: int
 
@@ -61,6 +63,11 @@ class Catalogue:
         if product_id in self.latest:
             return self.latest[product_id]
         return self.generation.documents.row(product_id)
+
+    def place(self, row: int) -> int:
+        """Where the product in a row is listed."""
+        base = len(self.generation)
+        return int(self.generation.place_N[row]) if row < base else self.later_places[row - base]
 
     def rows(self) -> np.ndarray:
         """The rows of all products that are there."""

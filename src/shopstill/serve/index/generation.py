@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from shopstill.core.artifact import whole
 from shopstill.core.errors import ArtifactError
 from shopstill.core.mapped import fetch
@@ -26,9 +28,9 @@ from shopstill.serve.index.nearest import Nearest
 from shopstill.serve.index.order import arranged
 from shopstill.serve.index.words import Writer
 
-FORMAT = 1
+FORMAT = 2
 WORDS = "words"
-_STATED, _MODELS, _AHEAD, _SPOOL = "generation.json", "models", "ahead", "spool"
+_STATED, _PLACES, _MODELS, _AHEAD, _SPOOL = "generation.json", "places.npy", "models", "ahead", "spool"
 _AT_ONCE = 8192
 _HEAP = 512_000_000
 """Bytes held before a piece of the lexical index is written: a search goes through one large piece in less time than
@@ -44,6 +46,7 @@ class Generation:
         documents: the products, by row.
         columns: what they are filtered by.
         values: every value of every field; it grows with what comes later.
+        place_N: where each row's product is listed.
         number: of the last change that is in it.
         bytes: of its files, when it was opened.
     """
@@ -52,6 +55,7 @@ class Generation:
     documents: Documents
     columns: Columns
     values: Values
+    place_N: np.ndarray
     number: int
     bytes: int
 
@@ -62,6 +66,10 @@ class Generation:
 
     def __len__(self) -> int:
         return len(self.documents)
+
+    def products(self) -> Iterator[Product]:
+        """Its products as they are listed."""
+        return (self.documents.product(int(row)) for row in np.argsort(self.place_N))
 
     def ready(self, bundle: Bundle) -> tuple[Ahead, Nearest | None]:
         """What a model needs of the products, as ``prepare`` wrote it: scores ahead, and vectors where it has some."""
@@ -102,6 +110,7 @@ def open_generation(folder: Path) -> Generation:
         documents=Documents(folder),
         columns=Columns.load(folder),
         values=facets.load_values(folder),
+        place_N=np.asarray(np.load(folder / _PLACES, mmap_mode="r")),
         number=stated["number"],
         bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
     )
@@ -115,7 +124,7 @@ def build(folder: Path, products: Iterable[Product], bundles: Iterable[Path], to
 
     Args:
         folder: where it will lie.
-        products: in any order; their rows are by category.
+        products: as they are to be listed; their rows are by category.
         bundles: folders of the models to prepare.
         total: how many products there are, about; for the progress shown.
         number: of the last change that is in the products.
@@ -128,9 +137,11 @@ def build(folder: Path, products: Iterable[Product], bundles: Iterable[Path], to
     """
     values = Values()
     with whole(folder) as aside:
-        with arranged(products, aside / _SPOOL, total) as ordered, Writer(aside / WORDS, _HEAP) as writer:
-            count = documents.write(aside, _indexed(aside, ordered, writer, values, total))
+        with arranged(products, aside / _SPOOL, total) as (place_N, ordered), Writer(aside / WORDS, _HEAP) as writer:
+            placed = zip(place_N.tolist(), ordered, strict=True)
+            count = documents.write(aside, _indexed(aside, placed, writer, values, total))
             writer.commit()
+        np.save(aside / _PLACES, place_N)
         facets.save_values(values, aside)
         stated = {"format": FORMAT, "products": count, "number": number}
         (aside / _STATED).write_text(json.dumps(stated) + "\n", encoding="utf-8")
@@ -160,17 +171,17 @@ def key(bundle: Bundle) -> str:
 
 
 def _indexed(
-    folder: Path, products: Iterable[Product], writer: Writer, values: Values, total: int
+    folder: Path, products: Iterable[tuple[int, Product]], writer: Writer, values: Values, total: int
 ) -> Iterator[Product]:
-    """Products as they pass, indexed; their columns are written at the end."""
+    """Products as they pass, each with its place, indexed; their columns are written at the end."""
     source = iter(products)
     codes: list[list[int]] = []
     prices: list[float | None] = []
     with progress("index", total, "products") as bar:
         while piece := list(islice(source, _AT_ONCE)):
-            for product in piece:
+            for place, product in piece:
                 found = values.codes(product)
-                writer.add(len(codes), product, found)
+                writer.add(len(codes), place, product, found)
                 codes.append(found)
                 prices.append(product.price)
                 yield product

@@ -205,6 +205,7 @@ def _started(found: Generation) -> tuple[Writer, Snapshot]:
         alive_P=np.ones(len(found), bool),
         later=[],
         later_columns=Columns.of([], []),
+        later_places=[],
         latest={},
         number=found.number,
     )
@@ -221,10 +222,13 @@ def _changed(now: Snapshot, writer: Writer, number: int, put: Sequence[Product],
     gone = [row for one in dict.fromkeys([*wanted, *delete]) if (row := before.row(one)) is not None]
     kept = [product for one, product in wanted.items() if one not in {*delete}]
     start, codes = len(before.alive_P), [before.values.codes(product) for product in kept]
+    olds = [before.row(product.id) for product in kept]
+    # What is put in place of another is listed where that one was, and what is new behind all.
+    places = [start + at if old is None else before.place(old) for at, old in enumerate(olds)]
     for row in gone:
         writer.remove(row)
     for at, product in enumerate(kept):
-        writer.add(start + at, product, codes[at])
+        writer.add(start + at, places[at], product, codes[at])
     writer.commit()
     alive_P = np.concatenate([before.alive_P, np.ones(len(kept), bool)])
     alive_P[gone] = False
@@ -234,6 +238,7 @@ def _changed(now: Snapshot, writer: Writer, number: int, put: Sequence[Product],
         alive_P=alive_P,
         later=[*before.later, *kept],
         later_columns=before.later_columns.joined(Columns.of(codes, [product.price for product in kept])),
+        later_places=[*before.later_places, *places],
         latest={**before.latest, **dict.fromkeys(delete), **{p.id: start + at for at, p in enumerate(kept)}},
         number=number,
     )
@@ -254,13 +259,16 @@ def _ready(catalogue: Catalogue, bundle: Bundle) -> Ready:
 def _rebuilt(source: Path, upto: int, folder: Path, bundles: Sequence[Path]) -> None:
     """Write a new generation of an old one and its journal up to a change; runs in a process of its own."""
     found = open_generation(source)
-    last: dict[str, Product | None] = {}
+    last, gone = dict[str, Product](), set[str]()
     for record in records(journal_of(source)):
         if record["number"] <= upto:
-            last |= {one["id"]: form.validate_python(one) for one in record["put"]} | dict.fromkeys(record["delete"])
-    old = (product for product in found.documents if product.id not in last)
-    new = [product for product in last.values() if product is not None]
-    made.build(folder, chain(old, new), bundles, len(found) + len(new), number=upto)
+            last |= {one["id"]: form.validate_python(one) for one in record["put"]}
+            gone |= {*record["delete"]}
+            for one in record["delete"]:
+                last.pop(one, None)
+    # Each in its place: what was put in place of another in that one's, and what is new behind all.
+    old = (last.pop(product.id, product) for product in found.products() if product.id not in gone)
+    made.build(folder, chain(old, last.values()), bundles, len(found) + len(last), number=upto)
 
 
 def _apart(work: Callable[..., object], *given: object) -> None:

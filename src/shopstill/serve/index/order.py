@@ -2,7 +2,7 @@
 
 Products of one category share words, and are near each other: what a search looks at then lies together in memory, and
 of the rest more is passed over unread. Source: Blandford and Blelloch, "Index compression through document reordering"
-(DCC 2002).
+(DCC 2002). The place that a product came in is kept: where nothing is asked, products are listed as the shop has them.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def by_category(categories: Sequence[tuple[str, ...]]) -> np.ndarray:
 
 
 @contextmanager
-def arranged(products: Iterable[Product], spool: Path, total: int) -> Iterator[Iterator[Product]]:
-    """Products by category, however many there are.
+def arranged(products: Iterable[Product], spool: Path, total: int) -> Iterator[tuple[np.ndarray, Iterator[Product]]]:
+    """The places that products came in, and the products, by category, however many there are.
 
     Args:
         products: in any order.
@@ -49,8 +49,8 @@ def arranged(products: Iterable[Product], spool: Path, total: int) -> Iterator[I
     categories: list[tuple[str, ...]] = []
     try:
         documents.write(spool, _noted(products, categories, total))
-        found = Documents(spool)
-        yield (found.product(int(row)) for row in by_category(categories))
+        found, place_N = Documents(spool), by_category(categories)
+        yield place_N, (found.product(int(place)) for place in place_N)
     finally:
         shutil.rmtree(spool)
 

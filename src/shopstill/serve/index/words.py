@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tantivy
@@ -31,7 +31,7 @@ _TITLE = 2
 """How often the title's words are counted; those of brand, category, attributes and description once. One field of all
 takes a third of the time of a field for each."""
 
-_WORDS, _FORMS, _ROW, _CODE, _PRICE = "words", "forms", "row", "code", "price"
+_WORDS, _FORMS, _ROW, _PLACE, _CODE, _PRICE = "words", "forms", "row", "place", "code", "price"
 _SPACES = "spaces"
 ENDING = 0.7
 """How much a word that an unfinished one stands for counts beside a word that was typed in full."""
@@ -101,18 +101,21 @@ class Words:
         parts = [*(self._token(token, count) for token, count in often.items()), *last]
         return self._filtered(Query.boolean_query([(occur, part) for part in parts]), wanted)
 
-    def search(self, query: Query, limit: int, sort: Sort = "relevance", *, count: bool = True) -> Matched:
-        """The best that match, or the cheapest or dearest.
+    def search(
+        self, query: Query, limit: int, sort: Sort | Literal["place"] = "relevance", *, count: bool = True
+    ) -> Matched:
+        """The best that match, or the cheapest or dearest, or as they are listed.
 
         Without a count, what cannot be among the best is passed over, and the total is what was looked for.
         """
         order: dict[str, Any] = {}
         if sort != "relevance":
-            rising = tantivy.Order.Asc if sort == "price_asc" else tantivy.Order.Desc
-            order = {"order_by_field": _PRICE, "order": rising}
+            direction = tantivy.Order.Desc if sort == "price_desc" else tantivy.Order.Asc
+            order = {"order_by_field": _PLACE if sort == "place" else _PRICE, "order": direction}
         found: Any = self._searcher.search(query, max(1, limit), count=count, **order)
         hits = found.hits
-        return Matched(rows=self._rows(hits), scores=_scores(hits), total=int(found.count) if count else len(hits))
+        scores = np.zeros(len(hits), np.float32) if sort == "place" else _scores(hits)
+        return Matched(rows=self._rows(hits), scores=scores, total=int(found.count) if count else len(hits))
 
     def among(self, query: Query, rows: np.ndarray) -> np.ndarray:
         """Those of some rows that match, in any order."""
@@ -227,9 +230,9 @@ class Writer:
         self._schema = index.schema
         self._writer, self._closed = _prepared(index).writer(heap, 1), False
 
-    def add(self, row: int, product: Product, codes: Iterable[int]) -> None:
-        """Add a product under its row."""
-        self._writer.add_document(_document(row, product, codes))
+    def add(self, row: int, place: int, product: Product, codes: Iterable[int]) -> None:
+        """Add a product under its row, to be listed in a place."""
+        self._writer.add_document(_document(row, place, product, codes))
 
     def remove(self, row: int) -> None:
         """Take a product out."""
@@ -260,6 +263,7 @@ def _schema() -> tantivy.Schema:
     for field in (_WORDS, _FORMS):
         build.add_text_field(field, tokenizer_name=_SPACES, index_option="freq")
     build.add_unsigned_field(_ROW, indexed=True, fast=True)
+    build.add_unsigned_field(_PLACE, fast=True)
     build.add_unsigned_field(_CODE, indexed=True, fast=True)
     build.add_float_field(_PRICE, fast=True)
     return build.build()
@@ -283,11 +287,12 @@ def written(product: Product) -> list[str]:
     return tokenise(f"{product.title} {product.brand or ''}", stemmed=False)
 
 
-def _document(row: int, product: Product, codes: Iterable[int]) -> tantivy.Document:
+def _document(row: int, place: int, product: Product, codes: Iterable[int]) -> tantivy.Document:
     document = tantivy.Document()
     document.add_text(_WORDS, " ".join(said(product)))
     document.add_text(_FORMS, " ".join(written(product)))
     document.add_unsigned(_ROW, row)
+    document.add_unsigned(_PLACE, place)
     for code in codes:
         document.add_unsigned(_CODE, code)
     if product.price is not None:

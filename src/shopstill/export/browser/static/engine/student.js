@@ -18,7 +18,8 @@ export class Student {
   constructor(parts) {
     Object.assign(this, parts);
     const rows = Array.from({ length: this.facts.products }, (_, row) => row);
-    const every = { rows, scores: new Float32Array(rows.length) };
+    // The lower the place, the better: where nothing is asked, products come as they are listed.
+    const every = { rows, scores: Float32Array.from(this.values.places, (place) => -place) };
     this.all = { any: every, every, enough: true };
   }
 

@@ -1,5 +1,5 @@
 // What products can be filtered by, as shopstill.serve.index.facets has it: a value is a code, and a product a handful
-// of codes; those of a field are adjacent.
+// of codes; those of a field are adjacent. And where each product is listed.
 
 import { starts } from "./vectors.js";
 
@@ -16,6 +16,7 @@ export class Values {
     this.codes = held.get("codes").values;
     this.start = starts(held.get("length").values);
     this.prices = held.get("price").values;
+    this.places = held.get("place").values;
     this.fields = fields.map(([name]) => name);
     this.names = fields.flatMap(([, values]) => values);
     this.from = starts(fields.map(([, values]) => values.length));

@@ -159,7 +159,7 @@ def test_offline_the_page_shows_what_is_typed(browser: Browser, visited: str) ->
     assert "MB" in facts
     assert "answered in" in facts
     browser.wait(READY)
-    assert browser.run("location.search") == "?q=500ml"
+    assert browser.run("location.search") == "?q=500ml&begun=1"
     shown = browser.run("[...document.querySelectorAll('h2')].map((one) => one.textContent)")
     marked = browser.run("[...document.querySelectorAll('mark')].map((one) => one.textContent.toLowerCase())")
     assert marked == ["500ml"] * sum(len(re.findall(r"\b500ml", title.lower())) for title in shown)

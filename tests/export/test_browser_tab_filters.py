@@ -92,7 +92,7 @@ def test_what_is_typed_is_narrowed_by_values_as_their_counts_say(browser: Browse
     wait_for(browser, f"{said} products")
     assert 50 <= said < typed
     assert browser.run(f"{TITLES}.every((one) => one.startsWith('red'))")
-    assert browser.run("location.search") == "?q=mug&brand=Acme"
+    assert browser.run("location.search") == "?q=mug&begun=1&brand=Acme"
     # Other brands stay in sight, since a field is counted as if nothing were chosen in it.
     assert browser.run("document.querySelectorAll(\"#facets [data-field='brand'] .value\").length") == 3
     assert counted(browser, "category", "> Mugs") == 50
@@ -101,7 +101,7 @@ def test_what_is_typed_is_narrowed_by_values_as_their_counts_say(browser: Browse
     browser.click("#chips .link")
     wait_for(browser, f"{typed} products")
     assert browser.run("document.querySelector('#q').value") == "mug"
-    assert browser.run("location.search") == "?q=mug"
+    assert browser.run("location.search") == "?q=mug&begun=1"
 
 
 def counted(browser: Browser, field: str, text: str) -> int:
@@ -119,6 +119,25 @@ def test_a_step_is_taken_back(browser: Browser, site: str) -> None:
     wait_for(browser, "150 products")
     browser.click("#chips .chip")
     wait_for(browser, "300 products")
+
+
+def test_an_unfinished_word_is_what_it_was_after_a_step_back(browser: Browser, site: str) -> None:
+    visit(browser, site, "300 products")
+    browser.click("#q")
+    browser.type("mu")
+    browser.wait("document.body.dataset.answered === 'mu'")
+    typing, many = browser.run(TITLES), browser.run(COUNT)
+    assert "mug" in typing[0]
+    browser.click(value("brand", "Acme"))
+    browser.wait(f"location.search.includes('brand=') && {COUNT} !== '{many}'")
+    fewer = browser.run(COUNT)
+    browser.run("history.back()")
+    wait_for(browser, many)
+    assert browser.run(TITLES) == typing
+    browser.run("history.forward()")
+    wait_for(browser, fewer)
+    visit(browser, f"{site}?q=mu&begun=1", many)
+    assert browser.run(TITLES) == typing
 
 
 def test_an_address_opens_narrowed_and_in_the_order_of_prices(browser: Browser, site: str) -> None:

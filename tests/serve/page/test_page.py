@@ -103,10 +103,21 @@ def test_a_filter_is_an_address_that_the_back_button_takes_back(browser: Browser
 def test_a_filter_leaves_an_unfinished_word_unfinished(browser: Browser, server: str) -> None:
     opened(browser, server)
     typed(browser, "blu")
+    typing = browser.run(TITLES)
     browser.click("[data-field=brand] input")
     browser.wait(f"location.search.includes('brand=') && {IDLE}")
     # Twelve are blue, four of them of this brand; whatever else is near stands behind them.
-    assert [title.startswith("Blue") for title in browser.run(TITLES)[:5]] == [True] * 4 + [False]
+    narrowed = browser.run(TITLES)
+    assert [title.startswith("Blue") for title in narrowed[:5]] == [True] * 4 + [False]
+    browser.run("history.back()")
+    browser.wait(f"!location.search.includes('brand=') && {IDLE}")
+    assert browser.run(TITLES) == typing
+    browser.run("history.forward()")
+    browser.wait(f"location.search.includes('brand=') && {IDLE}")
+    assert browser.run(TITLES) == narrowed
+    # So does a link to it, or the page anew.
+    opened(browser, browser.run("location.href"))
+    assert browser.run(TITLES) == narrowed
 
 
 def test_attributes_prices_and_sorting_narrow_together(browser: Browser, server: str) -> None:

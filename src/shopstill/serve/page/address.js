@@ -3,9 +3,9 @@
 export const PAGE = 24;
 export const DEPTH = 1000;
 const MANY = ["brand", "category", "attr"];
-const ONE = ["q", "price_min", "price_max", "sort", "compare", "item"];
+const ONE = ["q", "begun", "price_min", "price_max", "sort", "compare", "item"];
 
-/** What an address asks for. */
+/** What an address asks for. Where its words are `begun`, the last of them may become others. */
 export function read(search = location.search) {
   const given = new URLSearchParams(search);
   const asked = { shown: Math.min(Math.max(Number.parseInt(given.get("shown"), 10) || PAGE, PAGE), DEPTH) };
@@ -46,7 +46,7 @@ function attributes(texts) {
 }
 
 /** The body of a search. */
-export function body(asked, { offset = 0, limit = PAGE, prefix = false } = {}) {
+export function body(asked, { offset = 0, limit = PAGE } = {}) {
   const number = (text) => (text === "" ? null : Number(text));
   return {
     query: asked.q,
@@ -61,7 +61,7 @@ export function body(asked, { offset = 0, limit = PAGE, prefix = false } = {}) {
     },
     sort: asked.sort || "relevance",
     facets: offset ? [] : ["category", "brand", "price", "*"],
-    prefix,
+    prefix: Boolean(asked.begun),
   };
 }
 
@@ -78,6 +78,9 @@ export function active(asked) {
   }
   return found;
 }
+
+/** What is asked once the words are these, whole or begun. */
+export const worded = (q, begun = false) => ({ q, begun: begun && q ? "1" : "" });
 
 /** No filters at all. */
 export const CLEAR = { brand: [], category: [], attr: [], price_min: "", price_max: "" };

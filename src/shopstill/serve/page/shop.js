@@ -1,5 +1,5 @@
 // The shop: what is typed and chosen becomes an address, the address a question, and the answer what is seen.
-import { active, body, CLEAR, DEPTH, PAGE, read, write } from "./address.js";
+import { active, body, CLEAR, DEPTH, PAGE, read, worded, write } from "./address.js";
 import { newest } from "./api.js";
 import { card } from "./card.js";
 import { drawComparison } from "./compare.js";
@@ -17,14 +17,12 @@ let asked = read();
 let answer = null;
 let hits = [];
 let typing = false;
-let unfinished = false;
 let timer = 0;
 
 const searched = (one) => write({ ...one, item: "" });
 
-/** Go to another address: a step that the back button takes back, or in place of the last one. What narrows a search
- * whose last word is unfinished leaves it so, as the counts beside it were. */
-function go(change, { step = true, prefix = !("q" in change) && unfinished, always = false } = {}) {
+/** Go to another address: a step that the back button takes back, or in place of the last one. */
+function go(change, { step = true, always = false } = {}) {
   const before = asked;
   asked = { ...asked, ...change };
   if (!("shown" in change) && searched(before) !== searched(asked)) asked.shown = PAGE;
@@ -33,7 +31,7 @@ function go(change, { step = true, prefix = !("q" in change) && unfinished, alwa
     history.replaceState({ ...history.state, scroll: scrollY }, "");
     history[step ? "pushState" : "replaceState"](step ? { inside: true } : history.state, "", address);
   }
-  if (searched(before) !== searched(asked) || always) search({ prefix });
+  if (searched(before) !== searched(asked) || always) search();
   else item();
 }
 
@@ -43,14 +41,14 @@ const open = (id) => go({ item: id }, { step: !asked.item });
 
 // ------------------------------------------------------------------------------------------------------- searching
 
-async function search({ prefix = false, scroll = null } = {}) {
+async function search({ scroll = null } = {}) {
   const begun = performance.now();
   const slow = setTimeout(() => ($("#busy").hidden = false), 150);
   $("#results").setAttribute("aria-busy", "true");
   clearTimeout(search.again);
   try {
     if (asked.compare) await compare();
-    else await find(prefix, begun);
+    else await find(begun);
     if (scroll !== null) scrollTo({ top: scroll, behavior: "instant" });
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -62,17 +60,16 @@ async function search({ prefix = false, scroll = null } = {}) {
   $("#results").setAttribute("aria-busy", "false");
 }
 
-async function find(prefix, begun) {
+async function find(begun) {
   let got = [];
   let first = null;
   do {
     const limit = Math.min(asked.shown - got.length, AT_ONCE);
-    const said = await ask("search", { body: body(asked, { offset: got.length, limit, prefix }) });
+    const said = await ask("search", { body: body(asked, { offset: got.length, limit }) });
     first ??= said;
     got = [...got, ...said.hits];
     if (said.hits.length < limit) break;
   } while (got.length < asked.shown);
-  unfinished = prefix;
   first.all_ms = performance.now() - begun;
   [answer, hits] = [first, got];
   draw();
@@ -87,7 +84,7 @@ async function compare() {
 }
 
 async function more() {
-  const said = await ask("search", { body: body(asked, { offset: hits.length, prefix: unfinished }) });
+  const said = await ask("search", { body: body(asked, { offset: hits.length }) });
   hits = [...hits, ...said.hits];
   if (!said.hits.length) answer.total = hits.length;
   const focus = said.hits[0]?.product.id;
@@ -140,7 +137,7 @@ function notice() {
   const { spelling, corrected, query } = answer;
   $("#notice").hidden = !spelling;
   if (!spelling) return;
-  const better = () => (box.value = spelling) && go({ q: spelling });
+  const better = () => (box.value = spelling) && go(worded(spelling));
   set($("#notice"), corrected ? t("instead", { q: query, s: spelling }) : [`${t("mean")} `, h("button", { class: "link", type: "button", onclick: better }, h("bdi", {}, spelling)), "?"]);
 }
 
@@ -182,7 +179,7 @@ const suggestions = suggesting((chosen) => {
   if (chosen.kind === "product" && chosen.id) return open(chosen.id);
   const words = chosen.kind === "completion" || chosen.kind === "product";
   box.value = words ? chosen.text : "";
-  return go(words ? { q: chosen.text } : { ...CLEAR, q: "", [chosen.kind]: [chosen.text] });
+  return go(words ? worded(chosen.text) : { ...CLEAR, ...worded(""), [chosen.kind]: [chosen.text] });
 });
 
 box.addEventListener("input", (event) => {
@@ -191,7 +188,7 @@ box.addEventListener("input", (event) => {
   timer = setTimeout(() => {
     suggestions.look();
     // What is typed in one go is one step for the back button.
-    go({ q: box.value.trim() }, { step: !typing, prefix: !/\s$/.test(box.value), always: true });
+    go(worded(box.value.trim(), !/\s$/.test(box.value)), { step: !typing, always: true });
     typing = true;
   }, PAUSE_MS);
 });
@@ -204,7 +201,7 @@ $("#search").addEventListener("submit", (event) => {
   suggestions.close();
   const step = !typing;
   typing = false;
-  go({ q: box.value.trim() }, { step, always: true });
+  go(worded(box.value.trim()), { step, always: true });
   if (matchMedia("(pointer: coarse)").matches) box.blur(); // The keyboard makes room for the results.
 });
 
@@ -223,7 +220,7 @@ $("#compare").addEventListener("click", () => go({ compare: asked.compare ? "" :
 $(".mark").addEventListener("click", (event) => {
   event.preventDefault();
   box.value = "";
-  go({ ...CLEAR, q: "", sort: "", compare: "", item: "" });
+  go({ ...CLEAR, ...worded(""), sort: "", compare: "", item: "" });
 });
 closable(() => {
   if (!asked.item) return;

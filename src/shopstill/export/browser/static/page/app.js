@@ -1,7 +1,7 @@
 // The page: a question as it is typed and narrowed, its answer, and what is known of the student.
 
 import "./texts.js";
-import { active, body, CLEAR, DEPTH, PAGE, read, write } from "./address.js";
+import { active, body, CLEAR, DEPTH, PAGE, read, worded, write } from "./address.js";
 import { card } from "./cards.js";
 import { Client } from "./client.js";
 import { $, h, set } from "./dom.js";
@@ -12,7 +12,7 @@ const [box, grid, progress] = [$("#q"), $("#grid"), $("#progress")];
 const megabytes = (bytes) => number(bytes / 1e6, 1);
 
 const PATIENCE_MS = 2000;
-const state = { facts: null, answer: null, asked: read(), unfinished: false, offline: "saving" };
+const state = { facts: null, answer: null, asked: read(), offline: "saving" };
 let client = null;
 
 /** Begin to load the student, and show how far that is: the size of all is in its facts, which are small. */
@@ -47,8 +47,8 @@ function tell() {
 }
 
 async function ask() {
-  const { query, filters, sort } = body(state.asked);
-  const answer = await client.search(query, { limit: state.asked.shown, filters, sort, unfinished: state.unfinished });
+  const { query, filters, sort, prefix } = body(state.asked);
+  const answer = await client.search(query, { limit: state.asked.shown, filters, sort, unfinished: prefix });
   if (!answer) return;
   state.answer = answer;
   draw();
@@ -92,9 +92,8 @@ function broken(fault) {
 const questioned = () => ask().catch(broken);
 
 /** What is typed takes the place of the last address; what is chosen is a step that the back button takes back. */
-function go(what, { step = false, unfinished = state.unfinished } = {}) {
+function go(what, { step = false } = {}) {
   state.asked = { ...state.asked, shown: PAGE, ...what };
-  state.unfinished = unfinished;
   history[step ? "pushState" : "replaceState"](null, "", write(state.asked));
   questioned();
 }
@@ -145,16 +144,16 @@ function offerInstall() {
 }
 
 function listen() {
-  box.addEventListener("input", () => go({ q: box.value }, { unfinished: true }));
+  box.addEventListener("input", () => go(worded(box.value, true)));
   $("#search").addEventListener("submit", (event) => {
     event.preventDefault();
-    go({ q: box.value }, { unfinished: false });
+    go(worded(box.value));
     if (matchMedia("(pointer: coarse)").matches) box.blur();
   });
   $("#sort").addEventListener("change", ({ target }) => change({ sort: target.value === "relevance" ? "" : target.value }));
   $("#more button").addEventListener("click", () => go({ shown: Math.min(state.asked.shown + PAGE, DEPTH) }));
   addEventListener("popstate", () => {
-    [state.asked, state.unfinished] = [read(), false];
+    state.asked = read();
     box.value = state.asked.q;
     questioned();
   });

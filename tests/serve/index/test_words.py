@@ -106,6 +106,20 @@ def test_an_unfinished_word_stands_for_rare_ones_too(tmp_path: Path) -> None:
     assert found(Words(tmp_path / "many"), "step l", prefix=True) == [300]
 
 
+def test_of_what_an_unfinished_word_stands_for_none_comes_first_for_being_rare(tmp_path: Path) -> None:
+    titles = ["red magnet", *["red mug"] * 40, "red mycelium", "red mezzaluna", "red"]
+    with Writer(tmp_path / "many") as writer:
+        for row, title in enumerate(titles):
+            writer.add(row, row, Product(id=str(row), title=title), [])
+        writer.commit()
+    words = Words(tmp_path / "many")
+    matched = words.search(words.query("red m", Wanted(), prefix=True), 100)
+    # All alike, but for the last bits of their numbers; a word that was typed in full counts as it did.
+    assert np.ptp(matched.scores) < 1e-5 * matched.scores.max()
+    assert sorted(matched.rows.tolist()) == [*range(43)]
+    assert found(words, "red mycelium", prefix=True) == [41]
+
+
 def test_an_unfinished_word_stands_for_as_many_as_can_be_looked_up() -> None:
     def most(count: int, products: int) -> int:
         return len(taken([(f"a{place}", products) for place in range(count)]))

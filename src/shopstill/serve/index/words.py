@@ -187,15 +187,26 @@ class Words:
 
     def _unfinished(self, text: str, tokens: list[str]) -> list[Query]:
         """The last word of a text or what it may become, in place of all its tokens, which are taken off; nothing where
-        it is finished, is not looked up, or no word begins so."""
+        it is finished, is not looked up, or no word begins so.
+
+        Nobody knows yet which word is meant, so that none stands out for being rare: each counts as the commonest does.
+        """
         count, begun = (0, "") if text[-1:].isspace() or len(tokens) == TOKENS else last_word(text)
         schema, found = self._index.schema, self.endings(begun) if count else []
         if not found:
             return []
         whole = self._token(max(tokens[-count:], key=len))
         del tokens[-count:]
-        ending = Query.disjunction_max_query([Query.term_query(schema, _FORMS, word, "freq") for word, _ in found])
-        return [Query.disjunction_max_query([whole, Query.boost_query(ending, ENDING)])]
+        usual = self._rarity(found[0][1])
+        endings = [
+            Query.boost_query(Query.term_query(schema, _FORMS, word, "freq"), ENDING * usual / self._rarity(count))
+            for word, count in found
+        ]
+        return [Query.disjunction_max_query([whole, *endings])]
+
+    def _rarity(self, count: int) -> float:
+        """What BM25 multiplies a token by that so many products have."""
+        return math.log(1 + (max(len(self) - count, 0) + 0.5) / (count + 0.5))
 
     def _filtered(self, asked: Query, wanted: Wanted) -> Query:
         filters = [(Occur.Must, Query.const_score_query(part, 0.0)) for part in self._filters(wanted)]

@@ -21,7 +21,12 @@ export class Field {
     return place === undefined ? 0 : this.start[place + 1] - this.start[place];
   }
 
-  /** Show the products that have a token, which is asked for so many times: `see` is told each row and its score. */
+  /** What a token is multiplied by that so many products have. */
+  rarity(count) {
+    return Math.log(1 + (this.norm.length - count + 0.5) / (count + 0.5));
+  }
+
+  /** Show the products that have a token, which counts so many times: `see` is told each row and its score. */
   visit(token, times, see) {
     const count = this.products(token);
     if (!count) return;
@@ -97,11 +102,13 @@ export class Words {
     if (!found.length) return null;
     const most = new Map();
     this.said.visit(whole(tokens.splice(-count)), 1, (row, score) => most.set(row, score));
+    // None of them stands out for being rare: which is meant nobody knows yet.
+    const { written, settings } = this;
+    const rarity = (word) => written.rarity(written.products(word));
+    const usual = rarity(found[0]);
     for (const word of found) {
-      this.written.visit(word, 1, (row, score) => {
-        const less = single(score * this.settings.ending);
-        if (less > (most.get(row) ?? 0)) most.set(row, less);
-      });
+      const times = single((settings.ending * usual) / rarity(word));
+      written.visit(word, times, (row, score) => score > (most.get(row) ?? 0) && most.set(row, score));
     }
     return most;
   }

@@ -33,6 +33,14 @@ def test_of_words_as_near_the_commonest_is_meant_wherever_its_products_lie(
     assert (answer.spelling, answer.total) == ("garden zztone", 90)
 
 
+def test_of_many_words_as_near_the_commonest_is_meant(engine: Engine) -> None:
+    """Each with a category of its own, so that those of one word lie together."""
+    for first in "bcdfghjklmnpqrstv":
+        engine.put(called(f"{first}uillon", 35, first))
+    engine.put(called("wuillon", 50, "w"))
+    assert engine.search(Search(query="xuillon")).spelling == "wuillon"
+
+
 def test_words_that_are_nearer_come_before_commoner_ones(engine: Engine) -> None:
     engine.put([*called("quillstone", 60, "a"), *called("quillstane", 3, "b")])
     assert engine.search(Search(query="quilstane")).spelling == "quillstane"

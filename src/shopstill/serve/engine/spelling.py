@@ -13,7 +13,7 @@ from shopstill.serve.index.catalogue import Catalogue
 SHORTEST, LONG = 4, 8
 """Letters of a word that may be one edit off, and of one that may be two."""
 
-_LOOKED_AT, _TIMES = 32, 8
+_LOOKED_AT, _TIMES = 32, 64
 _KEPT = 1 << 14
 
 
@@ -64,7 +64,8 @@ def _found(catalogue: Catalogue, word: str, *, unfinished: bool) -> str | None:
 def _close(catalogue: Catalogue, form: str, edits: int) -> set[str]:
     """The words of products that are a few edits off.
 
-    The index gives products and not words: some that have one, and then some that have none of those found so far.
+    The index gives products and not words: some that have one, and then some that have none of those found so far. Of
+    words that are as near, at least ``_TIMES`` are found.
     """
     close: set[str] = set()
     for _ in range(_TIMES):

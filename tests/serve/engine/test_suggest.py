@@ -34,6 +34,12 @@ def test_a_blank_finishes_the_last_word(engine: Engine) -> None:
     assert [engine.search(replace(asked, query=query)).total for query in ("wr", "wr ", "wren ")] == [1, 0, 1]
 
 
+def test_signs_before_a_word_are_no_words(engine: Engine) -> None:
+    engine.put(MUGS)
+    for typed in ("(mu", '"mu', "# mu", "& mu", "-mu"):
+        assert engine.suggest(typed)[0].text == f"{typed}g", typed
+
+
 def test_a_model_number_is_gone_on_with(engine: Engine) -> None:
     engine.put([Product(id="wh", title="Sony WH1000XM4")])
     assert engine.suggest("sony wh1000")[0].text == "sony wh1000xm4"

@@ -6,7 +6,7 @@ from shopstill.data.text import fold, last_word
 from shopstill.serve.forms import Kind, Suggestion
 from shopstill.serve.index.catalogue import Catalogue
 from shopstill.serve.index.facets import BRAND, CATEGORY, Wanted
-from shopstill.serve.index.words import Words
+from shopstill.serve.index.words import Words, tokens_of
 
 _EACH = {BRAND: 2, CATEGORY: 2}
 _TRIED = 12
@@ -38,7 +38,7 @@ def _completions(catalogue: Catalogue, text: str, most: int) -> list[Suggestion]
 
 def _fitting(words: Words, before: str, begun: str, most: int) -> list[str]:
     """Words that an unfinished one may stand for: those that most products have, beside what was typed before it."""
-    if not before.strip():
+    if not tokens_of(before):
         return [word for word, _ in words.beginning(begun, _TRIED)]
     forms = [word for word, _ in words.endings(begun)]
     counted = sorted(zip(words.beside(before, forms), forms, strict=True), key=lambda one: -one[0])

@@ -24,12 +24,12 @@ _AT_ONCE = 8192
 
 
 def by_category(categories: Sequence[tuple[str, ...]]) -> np.ndarray:
-    """Where products of some categories come in order: by category, and within one as they came.
+    """Where products of some categories come in order: by category, those of none last, and within one as they came.
 
-    >>> by_category([("toys", "cars"), ("home",), ("toys", "cars"), ()]).tolist()
-    [3, 1, 0, 2]
+    >>> by_category([("toys", "cars"), (), ("home",), ("toys", "cars")]).tolist()
+    [2, 0, 3, 1]
     """
-    ranks = {category: rank for rank, category in enumerate(sorted({*categories}))}
+    ranks = {category: rank for rank, category in enumerate(sorted({*categories}, key=lambda path: (not path, path)))}
     return np.argsort(np.array([ranks[category] for category in categories], np.int64), kind="stable")
 
 

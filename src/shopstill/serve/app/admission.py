@@ -127,15 +127,21 @@ class Lane:
         expected = self._expected(kind)
         self._over = self.expected_wait() > max(self._wait_s, expected)
         early = min(_GAPS * max(self._gap_s, _LEAST_GAP_S), expected)
-        full = (self._over and self._ahead_s() > early) or len(self._waiting) >= _MOST_WAITING
+        full = (self._over and self._ahead_s(expected) > early) or len(self._waiting) >= _MOST_WAITING
         if full:
             self._meter(expected)
         return full
 
-    def _ahead_s(self) -> float:
-        """Seconds until a worker is likely to be free for a request that comes now."""
-        soonest = min(self._ends.values(), default=0.0) if self._running == self.workers else 0.0
-        return max(0.0, soonest - time.perf_counter()) + self._waiting_s / self.workers
+    def _ahead_s(self, expected: float) -> float:
+        """Seconds until a worker is likely to be free for a request that comes now.
+
+        Args:
+            expected: seconds that a worker needs which was given work and has not begun it.
+        """
+        now, begun = time.perf_counter(), self._ends.values()
+        ends = begun if len(begun) == self._running else [*begun, now + expected]
+        until = max(0.0, min(ends) - now) if self._running == self.workers else 0.0
+        return until + self._waiting_s / self.workers
 
     def _expected(self, kind: str) -> float:
         return self._mean_s.get(kind, _FIRST_MS / 1000)

@@ -129,8 +129,11 @@ async def embed(request: Request) -> Response:
 
 def _encoded(engine: Engine, asked: Embed, texts: list[str]) -> tuple[Sequence[list[float] | str], str]:
     side: Literal["query", "product"] = "query" if asked.input_type == "query" else "product"
-    vector_ND, model = engine.embed(texts, side, asked.model), asked.model or active(engine)
-    hold_to_width(asked.dimensions, vector_ND.shape[1], model)
+    model = asked.model or active(engine)
+    if asked.dimensions is not None:
+        # Refused before the work is done.
+        hold_to_width(asked.dimensions, engine.embed(texts[:1], side, asked.model).shape[1], model)
+    vector_ND = engine.embed(texts, side, asked.model)
     if asked.encoding_format == "base64":
         return [b64encode(row).decode() for row in np.ascontiguousarray(vector_ND, "<f4")], model
     return vector_ND.tolist(), model
@@ -141,13 +144,13 @@ def active(engine: Engine) -> str:
     return next((model.name for model in engine.models() if model.active), "")
 
 
-def hold_to_width(asked: int | None, width: int, model: str) -> None:
+def hold_to_width(asked: int, width: int, model: str) -> None:
     """Hold a request to the width of a model's vectors, which are not cut.
 
     Raises:
         Refusal: it asks for another.
     """
-    if asked not in (None, width):
+    if asked != width:
         message = f"dimensions: {asked} are asked for, and {model!r} has {width}; ask for these, or leave it out"
         raise several([Faulty(message=message, field="dimensions")])
 

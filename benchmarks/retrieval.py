@@ -1,7 +1,9 @@
 """What each way of finding brings on real ratings, over a whole catalogue: Icecat, which the student never saw.
 
 Every query of the Chorus project that people rated is asked of the whole catalogue, not of its rated products alone;
-what nobody rated counts as irrelevant. Contenders:
+what nobody rated counts as irrelevant. *Of what was rated* leaves it out of every answer instead: people rated what
+searches by words had brought, and what else is found is not wrong for that (condensed lists: Sakai, "Alternatives to
+Bpref", SIGIR 2007). Contenders:
 
 - *BM25 over titles*: the project's baseline (``data.bm25``);
 - *lexical*: the engine's leg of words, alone; what the others are compared with;
@@ -20,7 +22,7 @@ Run: ``python -m benchmarks.retrieval --bundles BUNDLE …``.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,6 +46,7 @@ from shopstill.serve.forms import Search
 from shopstill.serve.products import read_products
 
 METRICS = {"ndcg@10": "NDCG@10", "ndcg_exp@10": "NDCG@10, exp", "recall@100": "Recall@100", "mrr@100": "MRR"}
+CONDENSED = {"ndcg@10": "NDCG@10 of what was rated", "mrr@100": "MRR of what was rated"}
 DEEP, RELEVANT, PATIENT_MS = 100, 2.0, 10_000
 BASE, BASELINE = "lexical", "BM25 over titles"
 WORDS = {"legs": ("lexical",), "rerank": False}
@@ -80,9 +83,11 @@ def main() -> None:
                 found = {BASELINE: _by_titles(shop, rated.queries), BASE: _asked(engine, rated.queries, WORDS)}
             ways = {way: how for way, how in WAYS.items() if manifest.fusion is None or not way.startswith("fused, ")}
             found |= {f"{way}, {manifest.name}": _asked(engine, rated.queries, how) for way, how in ways.items()}
-    truth, scores = pooled(rated, found)
-    figures = _judged(truth, scores, arguments.resamples, arguments.permutations)
-    figures |= {
+    much = (arguments.resamples, arguments.permutations)
+    figures = {
+        **_judged(METRICS, *pooled(rated, found), *much),
+        "unrated": {way: unrated(rated, ranked) for way, ranked in found.items()},
+        "condensed": _judged(CONDENSED, *pooled(rated, condensed(rated, found)), *much),
         "products": products,
         "queries": len(rated.queries),
         "rated_pairs": sum(map(len, rated.grades)),
@@ -90,7 +95,10 @@ def main() -> None:
     }
     columns = ("metric", "found by", "mean", f"above {BASE}", "p", "p, corrected")
     title = f"{products:,} products, {len(rated.queries)} rated queries"
-    publish(title, columns, [_row(figures, metric, way) for metric in METRICS for way in found], figures)
+    shown = ((METRICS, figures["metrics"]), (CONDENSED, figures["condensed"]["metrics"]))
+    rows = [_row(of[name], ways[name], way) for of, ways in shown for name in of for way in found]
+    rows += [["first ten, not rated", way, f"{share:.1%}", "", "", ""] for way, share in figures["unrated"].items()]
+    publish(title, columns, rows, figures)
 
 
 def pooled(rated: Rated, found: Mapping[str, Sequence[Sequence[str]]]) -> tuple[Judged, dict[str, np.ndarray]]:
@@ -113,10 +121,26 @@ def pooled(rated: Rated, found: Mapping[str, Sequence[Sequence[str]]]) -> tuple[
     return truth, {way: np.array(score) for way, score in scores.items()}
 
 
-def _judged(truth: Judged, scores: Mapping[str, np.ndarray], resamples: int, permutations: int) -> dict[str, Any]:
-    """Every metric of every contender, and its difference to the leg of words."""
+def condensed(rated: Rated, found: Mapping[str, Sequence[Sequence[str]]]) -> dict[str, list[list[str]]]:
+    """What was found, without the products that nobody rated for the query."""
+    return {
+        way: [[one for one in ids if one in grades] for ids, grades in zip(ranked, rated.grades, strict=True)]
+        for way, ranked in found.items()
+    }
+
+
+def unrated(rated: Rated, ranked: Sequence[Sequence[str]], first: int = 10) -> float:
+    """The share of the first answers that nobody rated for their query."""
+    shown = [one in grades for ids, grades in zip(ranked, rated.grades, strict=True) for one in ids[:first]]
+    return 1 - sum(shown) / len(shown)
+
+
+def _judged(
+    metrics: Iterable[str], truth: Judged, scores: Mapping[str, np.ndarray], resamples: int, permutations: int
+) -> dict[str, Any]:
+    """Some metrics of every contender, and its difference to the leg of words."""
     figures: dict[str, Any] = {"metrics": {}, "per_query": {}}
-    for name in METRICS:
+    for name in metrics:
         made = {way: statistic(parse_metric(name), truth, score_N) for way, score_N in scores.items()}
         figures["metrics"][name] = _compared(made, resamples, permutations)
         figures["per_query"][name] = {
@@ -140,10 +164,10 @@ def _compared(made: Mapping[str, Statistic], resamples: int, permutations: int) 
     }
 
 
-def _row(figures: Mapping[str, Any], metric: str, way: str) -> list[str]:
-    own = figures["metrics"][metric][way]
+def _row(metric: str, ways: Mapping[str, Any], way: str) -> list[str]:
+    own = ways[way]
     apart = own["difference"]
-    row = [METRICS[metric], way, _shown(own)]
+    row = [metric, way, _shown(own)]
     return [*row, _shown(apart, "+"), f"{apart['p']:.2g}", f"{apart['p_holm']:.2g}"] if apart else [*row, "", "", ""]
 
 

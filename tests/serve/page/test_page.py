@@ -100,6 +100,15 @@ def test_a_filter_is_an_address_that_the_back_button_takes_back(browser: Browser
     assert browser.run("document.querySelector('#chips').hidden")
 
 
+def test_where_nothing_is_asked_nothing_is_said_to_be_found_by_words(browser: Browser, server: str) -> None:
+    many = "document.querySelectorAll('#grid .badge, #grid .why').length"
+    opened(browser, server)
+    assert browser.run(f"{TITLES}.length") == 24
+    assert browser.run(many) == 0
+    typed(browser, "mug")
+    assert browser.run(many) >= 48
+
+
 def test_a_filter_leaves_an_unfinished_word_unfinished(browser: Browser, server: str) -> None:
     opened(browser, server)
     typed(browser, "blu")

@@ -172,7 +172,8 @@ def _hits(catalogue: Catalogue, asked: Search, ranking: Ranking) -> list[Hit]:
     last = fold(asked.query).split()[-1:] if asked.prefix else []
     page = slice(asked.offset, min(asked.offset + asked.limit, DEPTH))
     rows, scores = ranking.rows[page].tolist(), np.nan_to_num(ranking.scores[page]).tolist()
-    found_by = places({**pool.legs, **judged}, rows)
+    # Where nothing is asked, products are listed, not found.
+    found_by = places({**pool.legs, **judged} if asked.query else {}, rows)
     products = [catalogue.product(row) for row in rows]
     return [
         Hit(

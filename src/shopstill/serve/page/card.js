@@ -75,8 +75,9 @@ export function badges(hit) {
   return found.length ? h("span", { class: "badges" }, found) : null;
 }
 
-/** A result; `box` is the picture of the same product where it was shown just now, so that it does not flicker. */
-export function card(hit, open, box) {
+/** A result; `asked` is whether anything was, and `box` the picture of the same product where it was shown just now, so
+ * that it does not flicker. */
+export function card(hit, open, asked, box) {
   const { product } = hit;
   const link = h("a", { class: "title", href: `?item=${encodeURIComponent(product.id)}`, title: product.title }, h("bdi", {}, marked(product.title, hit.marks)));
   link.addEventListener("click", (event) => {
@@ -84,13 +85,13 @@ export function card(hit, open, box) {
     event.preventDefault();
     open(product.id);
   });
-  const name = `why-${hit.position}`;
+  const why = () => h("button", { class: "why", type: "button", id: `why-${hit.position}`, "aria-label": t("why_of", { title: product.title }), onclick: () => open(product.id) }, t("why"));
   return h(
     "li",
     { class: "card", "data-id": product.id },
     box ?? picture(product, hit.position > 6),
     h("p", { class: "over" }, h("bdi", {}, product.brand ?? ""), h("bdi", {}, product.category.at(-1) ?? "")),
     h("h3", {}, link),
-    h("div", { class: "foot" }, priceTag(product.price), badges(hit), h("button", { class: "why", type: "button", id: name, "aria-label": t("why_of", { title: product.title }), onclick: () => open(product.id) }, t("why"))),
+    h("div", { class: "foot" }, priceTag(product.price), badges(hit), asked ? why() : null),
   );
 }

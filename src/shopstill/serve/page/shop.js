@@ -119,7 +119,7 @@ function draw() {
   drawFacets(answer.facets, asked, change);
   $("#drawer footer button").textContent = t("show", { n: total });
   const boxes = new Map([...$("#grid").children].map((one) => [one.dataset.id, $(".picture", one)]));
-  set($("#grid"), hits.length ? hits.map((hit) => card(hit, open, boxes.get(hit.product.id))) : empty());
+  set($("#grid"), hits.length ? hits.map((hit) => card(hit, open, Boolean(asked.q), boxes.get(hit.product.id))) : empty());
   $("#more").hidden = hits.length >= Math.min(total, DEPTH);
 }
 

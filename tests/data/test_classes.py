@@ -171,8 +171,12 @@ def folders(take_in, names: list[str], level: int) -> ClassRows:
     return class_rows(take_in(*chunks).shop, ClassConfig(level=level, least=1))
 
 
-def test_names_of_files_are_no_sign_and_views_of_one_product_stay_together(take_in) -> None:
-    names = [f"{'AB'[n % 2]}/sku{n}/{view}.jpg" for n in range(30) for view in ("front", "back", "1")]
+@pytest.mark.parametrize(
+    ("one", "view"),
+    [("sku", "view"), ("item（1）", "view（1）"), ("cafe\u0301 ", "vue\u0301"), ("a  ½", "½"), ("a &amp; b", "&amp;y")],
+)
+def test_names_of_files_are_no_sign_and_views_of_one_product_stay_together(take_in, one: str, view: str) -> None:
+    names = [f"{'AB'[n % 2]}/{one}{n}/{view}{side}.jpg" for n in range(30) for side in ("front", "back", "1")]
     rows = folders(take_in, names, 0)
     for seed in range(5):
         found = sides(rows, seed=seed)

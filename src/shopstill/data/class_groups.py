@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterator, Sequence
 import pyarrow as pa
 
 from shopstill.data.deal import Group
-from shopstill.data.text import fold
+from shopstill.data.text import fold, normalise
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,8 @@ def _signs(texts: Sequence[str], labels: Sequence[int], named: Sequence[bool]) -
 
 
 def _of_file(title: str, image: str | None) -> bool:
-    return title == parts(image)[1]
+    name = parts(image)[1]
+    return title in (name, normalise(name))
 
 
 def _root(parent: list[int], row: int) -> int:

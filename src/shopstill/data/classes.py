@@ -20,6 +20,7 @@ from shopstill.data.class_words import ClassWords
 from shopstill.data.deal import deal
 from shopstill.data.shop import Shop
 from shopstill.data.split import SplitConfig
+from shopstill.data.text import normalise
 
 log = logging.getLogger(__name__)
 
@@ -227,7 +228,13 @@ def _folders(data: pa.Table, level: int | None) -> Iterator[str | None]:
     for image, path in zip(data["image"].to_pylist(), data["category"].to_pylist(), strict=True):
         folder = parts(image)[0]
         deeper = level is not None and level % len(path) < len(path) - 1
-        yield folder if deeper and folder.split("/")[-len(path) :] == path else None
+        yield folder if deeper and _steps(folder)[-len(path) :] == path else None
+
+
+@lru_cache(maxsize=1 << 14)
+def _steps(folder: str) -> list[str]:
+    """The names of nested folders as a category's path has them."""
+    return [step for step in map(normalise, folder.split("/")) if step]
 
 
 def _said(value: Any) -> str | None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shopstill.core.errors import DataError
-from shopstill.data.chunk import WRONG_TYPE, Chunk, Reject, Scale
+from shopstill.data.chunk import WRONG_TYPE, Chunk, Reject, Scale, folded
 from shopstill.data.prices import amount
 from shopstill.data.schema import SCHEMAS, EventKind
 from shopstill.data.text import language, normalise
@@ -103,7 +103,7 @@ class Caster:
     def _grades(self, scale: Scale, columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
         grade, gain = columns["grade"], columns["gain"]
         if scale.labels and grade.null_count == len(grade):
-            at = pc.index_in(pc.utf8_lower(columns["label"]), pa.array([label.lower() for label in scale.labels]))
+            at = pc.index_in(_by_value(columns["label"], folded), pa.array([folded(label) for label in scale.labels]))
             known = np.array(list(scale.labels.values()), np.float64)
             grade, gain = (pa.array(known[:, i]).take(at) for i in (0, 1))
             unknown, field = pc.and_(pc.is_valid(columns["label"]), pc.is_null(at)), "label"

@@ -41,7 +41,7 @@ class Scale:
     """What the grades of a source mean.
 
     Attributes:
-        labels: label → (grade, gain), where the source names its grades; folded to lower case.
+        labels: label → (grade, gain), where the source names its grades; compared as ``folded`` has them.
         low: the smallest number that is a grade.
         high: the largest.
         zero: the number that is worth nothing; the gain of a number is its distance from here.
@@ -109,6 +109,15 @@ def broken(value: Any) -> bool:
     (True, False, False)
     """
     return isinstance(value, str) and not value.isascii() and _SURROGATE.search(value) is not None
+
+
+def folded(label: str) -> str:
+    """The form in which labels are compared: cleaned as the table's own are, and without case.
+
+    >>> folded("Groß  （neu）")
+    'gross (neu)'
+    """
+    return normalise(label).casefold()
 
 
 def query_ids(texts: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from tests.data.readers.reader_kit import rejected, shop_of
 
 from shopstill.core.config import build
@@ -19,7 +20,7 @@ from shopstill.data.readers.homedepot import HomeDepot
 
 def test_columns_reads_events_edges_and_parquet(raw: Path, tmp_path: Path) -> None:
     pq.write_table(pa.table({"sku": [1, 2], "name": ["Mug", None]}), raw / "p.parquet")
-    (raw / "behaviour.csv").write_text("u1,1,7,pv,1511544070\nu1,1,7,buy,1511544071\nu1,1,7,stare,1511544072\n")
+    (raw / "behaviour.csv").write_text("u1,1,7,pv,1511544070\nu1,1,7,4,1511544071\nu1,1,7,stare,1511544072\n")
     (raw / "kg.tsv").write_text("1\tmade_by\tAcme\n")
     reader = build(
         Columns,
@@ -29,7 +30,7 @@ def test_columns_reads_events_edges_and_parquet(raw: Path, tmp_path: Path) -> No
                 "path": raw / "behaviour.csv",
                 "header": ["user", "item", "category", "kind", "seconds"],
                 "columns": {"shopper_id": "user", "product_id": "item", "kind": "kind", "time": "seconds"},
-                "values": {"kind": {"pv": "click", "buy": "purchase"}},
+                "values": {"kind": {"pv": "click", 4: "purchase"}},
             },
             "edges": {
                 "path": raw / "kg.tsv",
@@ -105,6 +106,41 @@ def test_wrong_constants_are_told(constants: dict[str, str], message: str) -> No
     file = {"path": "nowhere.csv", "columns": columns, "constants": constants}
     with pytest.raises(ConfigError, match=message):
         list(build(Columns, {"events": file}).read())
+
+
+def labelled(labels, path: Path | str = "nowhere.csv") -> dict:
+    """A table of judgments with labels for grades, as YAML has them."""
+    columns = {"query_id": "q", "product_id": "p", "label": "l"}
+    return {"path": path, "columns": columns, "labels": yaml.safe_load(labels)}
+
+
+def test_a_label_is_known_however_the_recipe_and_the_file_write_it(raw: Path, tmp_path: Path) -> None:
+    written = ["groß", "GROSS", "相关（高）", "very  good", "Very good", "exact", "1"]
+    (raw / "j.csv").write_text("q,p,l\n" + "".join(f"{n},1,{label}\n" for n, label in enumerate(written)))
+    (raw / "q.csv").write_text("q,text\n" + "".join(f"{n},mug {n}\n" for n in range(len(written))))
+    (raw / "p.csv").write_text("p,title\n1,mug\n")
+    labels = "{groß: [4, 4], 相关（高）: [3, 3], 'very  good': [2, 2], Exact: [1, 1], 1: [0, 0]}"
+    tables = {
+        "products": {"path": raw / "p.csv", "columns": {"product_id": "p", "title": "title"}},
+        "queries": {"path": raw / "q.csv", "columns": {"query_id": "q", "text": "text"}},
+        "judgments": labelled(labels, raw / "j.csv"),
+    }
+    shop = shop_of(build(Columns, tables), tmp_path)
+    assert shop.read("judgments", ["grade"]).column("grade").to_pylist() == [4, 4, 3, 2, 2, 1, 0]
+    assert not rejected(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ("{yes: [1, 1], no: [0, 0]}", "judgments.labels: YAML reads yes, no, on, off.*put those that .* in quotes"),
+        ("{0.5: [1, 1]}", "judgments.labels: YAML reads '0.5' as no text; put it in quotes"),
+        ("{Good: [1, 1], good: [0, 0]}", "judgments.labels: 'Good' and 'good' are one label, with different grades"),
+    ],
+)
+def test_labels_that_say_something_else_than_was_meant_are_told(labels: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        list(build(Columns, {"judgments": labelled(labels)}).read())
 
 
 def test_columns_needs_a_table_and_a_known_format(raw: Path) -> None:

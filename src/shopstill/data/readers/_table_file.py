@@ -5,14 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import inf
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from shopstill.core.config import config
 from shopstill.data.chunk import Scale
 
 Format = Literal["auto", "csv", "tsv", "json", "parquet"]
+
+
+def _texts(said: Any) -> Any:
+    """A mapping whose keys are what a file says: YAML's whole numbers as the text they were.
+
+    Raises:
+        ValueError: YAML has made something else of a key, and nobody knows how it was written.
+    """
+    if not isinstance(said, Mapping):
+        return said
+    for key in said:
+        if isinstance(key, bool):
+            told = "YAML reads yes, no, on, off, true and false as truth values; put those that the file says in quotes"
+            raise ValueError(told)
+        if not isinstance(key, str | int):
+            raise ValueError(f"YAML reads {str(key)!r} as no text; put it in quotes, as the file has it")
+    return {str(key): value for key, value in said.items()}
+
+
+_Texts = BeforeValidator(_texts)
 
 
 @config
@@ -36,7 +56,8 @@ class TableFile:
         header: the columns' names, where a text file does not give them.
         attributes: columns of the file that become attributes, under their own names or as attribute → column.
         category_separator: what parts the steps of a category's path in text.
-        labels: label → [grade, gain], where grades are named; map ``label`` to the file's column then.
+        labels: label → [grade, gain], where grades are named; map ``label`` to the file's column then. Case, white
+            space and the width of signs do not tell labels apart.
         low: the smallest grade.
         high: the largest grade.
         zero: the grade that is worth nothing.
@@ -54,12 +75,12 @@ class TableFile:
     header: tuple[str, ...] | None = None
     attributes: Mapping[str, str] | tuple[str, ...] = ()
     category_separator: str = Field(default=">", min_length=1)
-    labels: Mapping[str, tuple[float, float]] = Field(default_factory=dict)
+    labels: Annotated[Mapping[str, tuple[float, float]], _Texts] = Field(default_factory=dict)
     low: float | None = None
     high: float | None = None
     zero: float = 0.0
     constants: Mapping[str, str] = Field(default_factory=dict)
-    values: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
+    values: Mapping[str, Annotated[Mapping[str, str], _Texts]] = Field(default_factory=dict)
     repeats: bool = False
 
     def named(self) -> Mapping[str, str]:
@@ -68,7 +89,6 @@ class TableFile:
 
     def scale(self) -> Scale:
         """What the grades mean."""
-        labels = {label.casefold(): worth for label, worth in self.labels.items()}
         low = -inf if self.low is None else self.low
         high = inf if self.high is None else self.high
-        return Scale(labels=labels, low=low, high=high, zero=self.zero)
+        return Scale(labels=self.labels, low=low, high=high, zero=self.zero)

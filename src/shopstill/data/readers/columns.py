@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyarrow.compute as pc
 
 from shopstill.core.config import config
 from shopstill.core.errors import ConfigError, DataError, nearest
-from shopstill.data.chunk import Chunk, Raw, query_ids
+from shopstill.data.chunk import Chunk, Raw, folded, query_ids
 from shopstill.data.images.files import beside
 from shopstill.data.readers._delimited import Layout, read_delimited, read_header
 from shopstill.data.readers._files import Source, existing, sources_in
@@ -119,12 +120,23 @@ def _faults(table: str, file: TableFile) -> Iterator[str]:
                 f"{table}.columns: lacks {column!r}, which every row needs; add {column}: <column of {file.path}>, or "
                 f"to {table}.constants {column}: <the value of every row>"
             )
-    if "label" in file.columns and "grade" not in file.columns and not file.labels:
-        yield f"{table}.labels: says nothing about the labels in {file.columns['label']!r}; add <label>: [grade, gain]"
+    yield from _label_faults(table, file)
     header = file.header or _wanted(file)
     for column in _wanted(file):
         if column not in header:
             yield f"{table}.header: lacks {column!r}, which is mapped; {nearest(column, header)}"
+
+
+def _label_faults(table: str, file: TableFile) -> Iterator[str]:
+    """Labels that say nothing, or two things."""
+    if "label" in file.columns and "grade" not in file.columns and not file.labels:
+        yield f"{table}.labels: says nothing about the labels in {file.columns['label']!r}; add <label>: [grade, gain]"
+    spelt = defaultdict[str, list[str]](list)
+    for label in file.labels:
+        spelt[folded(label)].append(label)
+    for same in spelt.values():
+        if len({file.labels[label] for label in same}) > 1:
+            yield f"{table}.labels: {' and '.join(map(repr, same))} are one label, with different grades; keep one"
 
 
 def _check_header(table: str, file: TableFile) -> None:

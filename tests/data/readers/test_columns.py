@@ -64,6 +64,19 @@ def test_a_wrong_mapping_is_told_before_a_file_is_opened(table, file, message) -
         build(Columns, {table: {"path": "nowhere.csv", **file}}).sources()
 
 
+@pytest.mark.parametrize("table", ["judgments", "events"])
+def test_queries_with_ids_of_their_own_cannot_be_named_by_their_text(table: str) -> None:
+    columns = {"product_id": "p", **({"grade": "g"} if table == "judgments" else {"time": "t", "kind": "k"})}
+    queries = {"path": "q.csv", "columns": {"query_id": "id", "text": "text"}}
+    for own, given, message in (
+        (queries, {"query": "q"}, "columns.query: the queries have ids of their own; map query_id to"),
+        (None, {"query": "q", "query_id": "id"}, "columns.query: query_id is mapped too; leave one out"),
+    ):
+        mapped = {"queries": own, table: {"path": "nowhere.csv", "columns": {**columns, **given}}}
+        with pytest.raises(ConfigError, match=f"{table}.{message}"):
+            build(Columns, mapped).sources()
+
+
 def test_sources_hold_the_mapping_against_the_headers_of_the_files(raw: Path) -> None:
     (raw / "p.csv").write_text("sku,name\n1,Mug\n")
     pq.write_table(pa.table({"sku": ["1"], "name": ["Mug"]}), raw / "p.parquet")

@@ -91,7 +91,7 @@ class Columns:
         found = [(table, file) for table, file in named if file is not None]
         if not found:
             raise ConfigError(f"reader columns: name at least one table: {', '.join(SCHEMAS)}")
-        if faults := [fault for table, file in found for fault in _faults(table, file)]:
+        if faults := [*(fault for table, file in found for fault in _faults(table, file)), *_query_faults(dict(found))]:
             raise ConfigError("\n".join(faults))
         return found
 
@@ -125,6 +125,25 @@ def _faults(table: str, file: TableFile) -> Iterator[str]:
     for column in _wanted(file):
         if column not in header:
             yield f"{table}.header: lacks {column!r}, which is mapped; {nearest(column, header)}"
+
+
+def _query_faults(files: Mapping[str, TableFile]) -> Iterator[str]:
+    """Tables that name queries by their text where these have ids of their own, or in two ways."""
+    own = "queries" in files and "query_id" in _given(files["queries"])
+    for table, file in files.items():
+        place, given = f"{table}.columns.{_QUERY}", _given(file)
+        if {_QUERY, "query_id"} <= given:
+            yield f"{place}: query_id is mapped too; leave one out"
+        elif _QUERY in given and own:
+            yield (
+                f"{place}: the queries have ids of their own; map query_id to the column of {file.path} that has "
+                "them, or leave query_id out of queries"
+            )
+
+
+def _given(file: TableFile) -> set[str]:
+    """Our columns that a file has."""
+    return {*file.columns, *file.constants}
 
 
 def _label_faults(table: str, file: TableFile) -> Iterator[str]:

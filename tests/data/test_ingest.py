@@ -68,31 +68,6 @@ def test_rows_set_aside_are_told_with_the_first_of_them_and_the_place_of_all(chu
     tell({"counts": {"products": 3}}, done.folder)
 
 
-@pytest.mark.parametrize(
-    ("written", "price"),
-    [
-        ("1299", 1299), ("1299.00", 1299), (" 9,5 ", 9.5), ("1.299", 1.299), ("1e2", 100),
-        ("1.299,00 €", 1299), ("€ 1.299,00", 1299), ("EUR 1.299,00", 1299), ("1,299.00 USD", 1299), ("US$1,299", None),
-        ("$12.50", 12.5), ("12,50", 12.5), ("12,50€", 12.5), ("1 299,00", 1299), ("1\u202f299,00\u00a0€", 1299),
-        ("1'299.50 CHF", 1299.5), ("1.234.567", 1234567), ("1,234,567.8", 1234567.8), ("￥88", 88), ("0,125", 0.125),
-        ("1234,567", 1234.567), ("1,299", None), ("1.299 €", None), ("1.299.00", None), ("12,50 / kg", None),
-        ("NEW 9.99", None), ("9.99 9.99", None), ("from 9.99", None), ("99¢", None), ("1٫5", None), ("€", None),
-    ],
-)  # fmt: skip
-def test_a_price_is_read_as_shops_write_it_where_it_cannot_be_mistaken(chunk, take_in, written, price) -> None:
-    done = take_in(chunk("products", product_id=["1", "2"], title=["mug", "cup"], price=[written, "1"]))
-    assert done.rows("products", "price") == ([1.0] if price is None else [price, 1.0])
-    assert [r["value"] for r in done.rejects()] == ([written] if price is None else [])
-
-
-def test_a_point_before_three_digits_is_not_read_as_decimal_beside_decimal_commas(chunk, take_in) -> None:
-    done = take_in(
-        chunk("products", product_id=["1", "2", "3"], title=["mug", "cup", "jug"], price=["12,50", "1.299", "9.99"])
-    )
-    assert done.rows("products", "price") == [12.5, 9.99]
-    assert [r["value"] for r in done.rejects()] == ["1.299"]
-
-
 def test_a_bad_row_is_written_down_with_its_place_and_counted(chunk, take_in) -> None:
     done = take_in(
         chunk(

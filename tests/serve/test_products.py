@@ -70,7 +70,9 @@ def test_delimited_text_has_the_same_columns(delimiter: str, tmp_path: Path, cap
         ("id,title\n1,mug\n2,pan,steel\n", r"products\.csv:3.*has too many fields: 2 are expected .*; mend the row"),
         ('id,title\n1,"mug\n', r"products\.csv:2.*cannot be read as a row.*; mend the row, or leave it out"),
         ("id,title,price\n1,mug,9\n2,pan,cheap\n", r"products\.csv:3: price: 'cheap': .*mend the row, or leave it out"),
-        ('id,title,price\n1,mug,"1,299"\n', r"products\.csv:2: price: '1,299': "),
+        ('id,title,price\n1,mug,"1,299"\n', r"products\.csv:2: price: '1,299': a price such as .*; mend the row"),
+        ('id,title,price\n1,mug,1.299\n2,pan,"12,50"\n', r"products\.csv:2: price: '1\.299': a price such as "),
+        ("sku,title\n", r"products\.csv:1: the header lacks 'id'; found: sku, title"),
         ("id,title\n1,\n", r"products\.csv:2: title: .*mend the row"),
     ],
 )
@@ -79,6 +81,18 @@ def test_a_fault_of_delimited_text_is_named_by_its_line(text: str, told: str, tm
     path.write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=told):
         list(read_products(path)[0])
+
+
+def test_a_price_of_blanks_is_none_and_a_point_alone_is_decimal(tmp_path: Path) -> None:
+    path = tmp_path / "products.tsv"
+    path.write_text("id\ttitle\tprice\n1\tmug\t  \n2\tpan\t1.299\n3\tcup\t$1,299.00\n", encoding="utf-8")
+    assert [product.price for product in read_products(path)[0]] == [None, 1.299, 1299.0]
+
+
+def test_a_header_alone_is_a_catalogue_without_products(tmp_path: Path) -> None:
+    (tmp_path / "products.csv").write_text("id,title\n", encoding="utf-8")
+    products, count = read_products(tmp_path / "products.csv")
+    assert (list(products), count) == ([], 0)
 
 
 def test_a_table_of_pandas_has_gaps(tmp_path: Path) -> None:

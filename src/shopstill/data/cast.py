@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import get_args
 
 import numpy as np
@@ -13,7 +14,7 @@ import pyarrow.compute as pc
 
 from shopstill.core.errors import DataError
 from shopstill.data.chunk import WRONG_TYPE, Chunk, Reject, Scale, folded
-from shopstill.data.prices import amount
+from shopstill.data.prices import PRICE, price
 from shopstill.data.schema import SCHEMAS, EventKind
 from shopstill.data.text import language, normalise
 
@@ -21,11 +22,9 @@ MISSING = "missing"
 UNKNOWN_GRADE = "unknown grade"
 TEXTS = frozenset({"title", "description", "brand", "text", "label"})
 SPLITS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "dev": "valid", "test": "test"}
-PRICE = "a price such as 1299.00, $1,299.00 or 1.299,00 € (1,299 may be either, so write its cents)"
 KINDS: tuple[str, ...] = get_args(EventKind)
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
-_DECIMAL_COMMA = r",[0-9]{1,2}[^0-9]*$"
 _WHOLE = re.compile(r"\.0*$")
 
 
@@ -78,7 +77,7 @@ class Caster:
         if pa.types.is_integer(f.type):
             return self._checked(raw, f.name, integers(raw, f.type), "a whole number")
         if f.name == "price":
-            return self._checked(raw, f.name, prices(raw), PRICE)
+            return self._checked(raw, f.name, prices(raw, self.chunk.points_part), PRICE)
         if pa.types.is_floating(f.type):
             return self._checked(raw, f.name, numbers(raw), "a number")
         if pa.types.is_nested(raw.type) or pa.types.is_boolean(raw.type):
@@ -154,22 +153,18 @@ def numbers(raw: pa.Array) -> pa.Array:
     return pc.if_else(pc.is_finite(found), found, pa.scalar(None, pa.float64()))
 
 
-def prices(raw: pa.Array) -> pa.Array:
-    """Numbers, and what ``amount`` reads of texts that are none by themselves; null where that is nothing.
-
-    Beside a decimal comma a bare ``1.299`` is no number by itself either, since there a point parts thousands.
+def prices(raw: pa.Array, parted: bool = False) -> pa.Array:
+    """Numbers, and what ``price`` reads of texts that are none by themselves; null where that is nothing.
 
     >>> prices(pa.array(["9.5", "$1,299.00", "1.299", "1,299", "cheap"])).to_pylist()
     [9.5, 1299.0, 1.299, None, None]
-    >>> prices(pa.array(["9.5", "12,50", "1.299"])).to_pylist()
+    >>> prices(pa.array(["9.5", "12,50", "1.299"]), parted=True).to_pylist()
     [9.5, 12.5, None]
     """
     found = numbers(raw)
-    if not pa.types.is_string(raw.type) or not found.null_count:
+    if not pa.types.is_string(raw.type) or not (parted or found.null_count):
         return found
-    written = numbers(_by_value(raw, amount))
-    commas = pc.any(pc.match_substring_regex(raw, _DECIMAL_COMMA)).as_py()
-    return written if commas else pc.coalesce(found, written)
+    return numbers(_by_value(raw, partial(price, parted=parted)))
 
 
 def integers(raw: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -70,6 +70,7 @@ class Chunk:
         scale: what grades mean; judgments only.
         repeats: the file repeats products or queries with each row that names them, so that an id seen before is no
             fault.
+        points_part: points part thousands in the column that the prices are from, of which these rows are a piece.
         rejects: rows near these that could not even be cut into columns.
     """
 
@@ -79,6 +80,7 @@ class Chunk:
     lines: pa.Array
     scale: Scale | None = None
     repeats: bool = False
+    points_part: bool = False
     rejects: tuple[Reject, ...] = ()
 
 

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from itertools import takewhile
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+PRICE = "a price such as 1299.00, $1,299.00 or 1.299,00 € (1,299, or 1.299 beside 12,50, may be either; write cents)"
 
 _CODES = (
     "AED ARS AUD BDT BGN BRL CAD CHF CLP CNY COP CZK DKK EGP EUR GBP HKD HUF IDR ILS INR ISK JPY KES KRW KZT MAD MXN "
@@ -16,6 +23,8 @@ _GROUPED = re.compile(
     rf"(?P<whole>[+-]?[1-9][0-9]{{0,2}}(?P<by>[.,'’{_SPACE}])[0-9]{{3}}(?:(?P=by)[0-9]{{3}})*)"
     r"(?:(?!(?P=by))[.,](?P<cents>[0-9]+))?"
 )
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+_POINTS_PART = r",([0-9]{1,2}|[0-9]{4,})[^0-9]*$|(^|[^0-9.,])0,[0-9]|[0-9]{4},[0-9]|\.[0-9]{3}(,[0-9]|\.[0-9]{3})"
 _SIMPLE = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?")
 
 
@@ -38,3 +47,36 @@ def amount(text: str) -> str:
         whole = grouped["whole"].replace(grouped["by"], "")
         return f"{whole}.{grouped['cents']}" if grouped["cents"] else whole
     return number.replace(",", ".") if _SIMPLE.fullmatch(number) else ""
+
+
+def price(text: str, parted: bool = False) -> str:
+    """A price in digits: a number as it stands, or what ``amount`` reads; empty where it is none, or may be one of two.
+
+    Args:
+        text: a cell of a column of prices.
+        parted: whether points part thousands in the column, so that a bare ``1.299`` may be 1299 too.
+
+    >>> [price(text) for text in ("9.5", ".5", "1.299", "12,50 €", "cheap", " ")]
+    ['9.5', '.5', '1.299', '12.50', '', '']
+    >>> [price(text, parted=True) for text in ("9.5", ".5", "1.299", "12,50 €")]
+    ['9.5', '.5', '', '12.50']
+    """
+    text = text.strip()
+    return text if _NUMBER.fullmatch(text) and not (parted and _EITHER.fullmatch(text)) else amount(text)
+
+
+def points_part(pieces: Iterable[pa.Array | pa.ChunkedArray]) -> bool:
+    """Whether points part thousands in a column of prices: one has a decimal comma, or two such points.
+
+    This is asked of a whole column before any of its cells is read, so that ``1.299`` means the same in each of them.
+
+    Args:
+        pieces: the column, piece by piece; none is read behind the first that tells.
+
+    >>> points_part([pa.array(["1.299", "9.99"]), pa.array(["12,50"])])
+    True
+    >>> points_part([pa.array(["1.299", "$1,299.00"])]), points_part([pa.array([1.299])])
+    (False, False)
+    """
+    texts = takewhile(lambda piece: pa.types.is_string(piece.type), pieces)
+    return any(pc.any(pc.match_substring_regex(piece, _POINTS_PART)).as_py() for piece in texts)

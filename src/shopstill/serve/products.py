@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from shopstill.core.errors import DataError
 from shopstill.data.chunk import Raw
-from shopstill.data.prices import amount
-from shopstill.data.readers._delimited import Layout, read_delimited
-from shopstill.data.readers._files import one_source
+from shopstill.data.prices import PRICE, points_part, price
+from shopstill.data.readers._delimited import Layout, read_delimited, read_header
+from shopstill.data.readers._files import Source, one_source
 from shopstill.data.shop import MANIFEST, Shop
 from shopstill.serve.forms import Product
 from shopstill.serve.index.documents import form
@@ -28,6 +28,7 @@ _FORMS = (
     "prepared shop"
 )
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_SHOWN = 80
 _ATTRIBUTE, _STEP = "attributes.", ">"
 
 
@@ -37,7 +38,8 @@ def read_products(path: Path) -> tuple[Iterator[Product], int]:
     Args:
         path: lines of JSON, a product each; a Parquet, CSV or TSV file with the columns of a shop's products table; a
             shop (``shop.json`` is in it), or a run's folder with a prepared shop. In CSV and TSV a ``category`` is its
-            steps with ``>`` between, a ``price`` may have a currency and either decimal convention, and a column
+            steps with ``>`` between, a ``price`` may have a currency and either decimal convention where it cannot be
+            mistaken (``1,299`` may be two numbers, and so may ``1.299`` where others are like ``12,50``), and a column
             ``attributes.colour`` holds the attribute ``colour``; columns of other names are passed over.
 
     Raises:
@@ -54,7 +56,7 @@ def read_products(path: Path) -> tuple[Iterator[Product], int]:
         table = pq.ParquetFile(path)
         return of_table(table.iter_batches(), str(path)), table.metadata.num_rows
     if path.suffix in _DELIMITERS and path.is_file():
-        return _of_text(path), sum(raw.data.num_rows for raw in _rows(path))
+        return _of_text(path)
     if path.suffix in (".jsonl", ".ndjson") and path.is_file():
         with open(path, "rb") as handle:
             return _of_lines(path), sum(1 for line in handle if line.strip())
@@ -74,26 +76,61 @@ def of_table(batches: Iterable[pa.RecordBatch], name: str = "products") -> Itera
             yield _checked(_shaped(row), f"{name}: row {line}")
 
 
-def _of_text(path: Path) -> Iterator[Product]:
-    """Products of delimited text."""
-    for at, raw in enumerate(_rows(path)):
-        if not at:
-            _check_header(raw.data.column_names, path)
-        for row, line in zip(raw.data.to_pylist(), raw.lines.to_pylist(), strict=True):
-            yield _checked(_shaped(_written(row)), f"{path}:{line}")
+def _of_text(path: Path) -> tuple[Iterator[Product], int]:
+    """Products of delimited text, and how many there are.
+
+    Raises:
+        DataError: the file has no ids or no titles, or a row cannot be read.
+    """
+    layout = Layout(table="products", required=("title",), delimiter=_DELIMITERS[path.suffix])
+    source = one_source(path, tuple(_DELIMITERS))
+    _check_header(read_header(source, layout), path)
+    count, parted = 0, False
+    for raw in _rows(source, layout):
+        count += raw.data.num_rows
+        parted = parted or ("price" in raw.data.column_names and points_part([raw.data["price"]]))
+    return _written(_rows(source, layout), path, parted), count
 
 
-def _rows(path: Path) -> Iterator[Raw]:
+def _rows(source: Source, layout: Layout) -> Iterator[Raw]:
     """The rows of delimited text.
 
     Raises:
-        DataError: one cannot be read, or there are no titles.
+        DataError: one cannot be read.
     """
-    layout = Layout(table="products", required=("title",), delimiter=_DELIMITERS[path.suffix])
-    for raw in read_delimited(one_source(path, tuple(_DELIMITERS)), layout):
+    for raw in read_delimited(source, layout):
         if raw.rejects:
             raise DataError(f"{raw.rejects[0]}; mend the row, or leave it out")
         yield raw
+
+
+def _written(rows: Iterable[Raw], path: Path, parted: bool) -> Iterator[Product]:
+    """Rows of text as products, with the path, the number and the attributes that they stand for.
+
+    Raises:
+        DataError: a row is faulty.
+    """
+    for raw in rows:
+        for row, line in zip(raw.data.to_pylist(), raw.lines.to_pylist(), strict=True):
+            where = f"{path}:{line}"
+            steps = [step.strip() for step in (row.get("category") or "").split(_STEP)]
+            told = {name.removeprefix(_ATTRIBUTE): value for name, value in row.items() if name.startswith(_ATTRIBUTE)}
+            known = {"category": [step for step in steps if step], "price": _price(row.get("price"), parted, where)}
+            yield _checked(_shaped({**row, **known, "attributes": told}), where)
+
+
+def _price(said: str | None, parted: bool, where: str) -> str | None:
+    """The number in a cell; None in a blank one.
+
+    Raises:
+        DataError: it is none, or may be one of two.
+    """
+    if not said or not said.strip():
+        return None
+    found = price(said, parted)
+    if not found:
+        raise DataError(f"{where}: price: {repr(said)[:_SHOWN]}: {PRICE} is expected; mend the row, or leave it out")
+    return found
 
 
 def _check_header(names: Sequence[str], path: Path) -> None:
@@ -106,15 +143,6 @@ def _check_header(names: Sequence[str], path: Path) -> None:
     if others:
         told = "%s: passed over: %s; a column that is shown has one of the names %s, or %sNAME"
         log.warning(told, path, ", ".join(others)[:300], ", ".join(known), _ATTRIBUTE)
-
-
-def _written(row: dict[str, str | None]) -> dict[str, Any]:
-    """A row of text with the path, the number and the attributes that it stands for."""
-    steps = [step.strip() for step in (row.get("category") or "").split(_STEP)]
-    price = row.get("price")
-    told = {name.removeprefix(_ATTRIBUTE): value for name, value in row.items() if name.startswith(_ATTRIBUTE)}
-    known = {"category": [step for step in steps if step], "price": price and (amount(price) or price)}
-    return {**row, **known, "attributes": told}
 
 
 def _of_lines(path: Path) -> Iterator[Product]:
@@ -150,7 +178,7 @@ def _checked(row: Any, where: str) -> Product:
     except ValidationError as cause:
         fault = cause.errors()[0]
         field = ".".join(map(str, fault["loc"])) or "product"
-        shown = repr(fault["input"])[:80]
+        shown = repr(fault["input"])[:_SHOWN]
         raise DataError(f"{where}: {field}: {shown}: {_remedy(fault)}") from None
 
 

@@ -47,8 +47,8 @@ class TableFile:
             grade's distance from ``zero``, or the label's own. A ``price`` may have a currency's sign or
             code before or after it, which is dropped, and either decimal convention where it cannot be mistaken:
             ``1.299,00 €``, ``$1,299.00``, ``12,50``, ``1 299,00``. A bare ``1.299`` is a little more than one, as in
-            any number; ``1,299``, ``1.299 €``, and ``1.299`` beside prices such as ``12,50``, may be either, so their
-            rows are set aside like those of ``cheap``.
+            any number; ``1,299``, ``1.299 €``, and ``1.299`` in a file with prices such as ``12,50`` or ``1.299.000``,
+            may be either, so their rows are set aside like those of ``cheap``.
             A relative path of ``image`` is looked for beside the file.
         format: found by the name when ``auto``; ``json`` is JSON lines or one array.
         encoding: of text files.

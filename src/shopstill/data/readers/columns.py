@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from shopstill.core.config import config
 from shopstill.core.errors import ConfigError, DataError, nearest
 from shopstill.data.chunk import Chunk, Raw, folded, query_ids
 from shopstill.data.images.files import beside
+from shopstill.data.prices import points_part
 from shopstill.data.readers._delimited import Layout, read_delimited, read_header
 from shopstill.data.readers._files import Source, existing, sources_in
 from shopstill.data.readers._named import named_by_events
@@ -64,11 +66,12 @@ class Columns:
         """
         for table, file in self._files():
             names: set[str] = set()
+            parted = _points_part(table, file)
             for name, raw in _raws(table, file):
                 names.add(name)
                 if _numbered(table, file) and len(names) > 1:
                     raise DataError(f"{name}: is a second file of {file.path}; lines do for ids of one: map product_id")
-                chunk = _chunk(table, file, name, raw)
+                chunk = replace(_chunk(table, file, name, raw), points_part=parted)
                 if table == "events" and self.products is None:
                     yield named_by_events(chunk.data.select(["product_id"]), chunk.lines, name)
                 yield chunk
@@ -183,6 +186,15 @@ def _raws(table: str, file: TableFile) -> Iterator[tuple[str, Raw]]:
         layout = _layout(table, file, wanted, kind)
         for raw in _objects(table, file, source) if kind == "json" else read_delimited(source, layout):
             yield source.name, raw
+
+
+def _points_part(table: str, file: TableFile) -> bool:
+    """Whether points part thousands in the prices, of which the whole column is looked at."""
+    column = file.columns.get("price") if table == "products" else None
+    if column is None:
+        return False
+    prices = replace(file, columns={"price": column}, attributes=())
+    return points_part(raw.data[column] for _, raw in _raws(table, prices))
 
 
 def _layout(table: str, file: TableFile, wanted: list[str], kind: str) -> Layout:

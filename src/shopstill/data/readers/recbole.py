@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +15,7 @@ from pydantic import Field
 from shopstill.core.config import config
 from shopstill.core.errors import ConfigError, DataError, nearest
 from shopstill.data.chunk import Chunk, Raw
+from shopstill.data.prices import points_part
 from shopstill.data.readers._delimited import Layout, read_delimited
 from shopstill.data.readers._files import Source, bounded_lines, existing, one_source, text_stream
 from shopstill.data.readers._named import named_by_events, titled
@@ -71,8 +74,10 @@ class RecBole:
             ConfigError: ``title`` names no column.
         """
         if item := self._file("item"):
+            parted = self._points_part(item)
             for raw, kinds in self._rows(item, "item", "products"):
-                yield from self._items(raw, kinds, item)
+                for chunk in self._items(raw, kinds, item):
+                    yield replace(chunk, points_part=parted)
         inter = self._inter()
         for raw, _ in self._rows(inter, "inter", "events"):
             yield from self._events(raw, inter)
@@ -123,6 +128,11 @@ class RecBole:
         yield Chunk(table="products", data=data, file=str(path), lines=raw.lines, rejects=raw.rejects)
         for name in (name for name, kind in kinds.items() if kind == "token_seq" and name not in taken):
             yield _several(raw, self.item, name, str(path))
+
+    def _points_part(self, path: Path) -> bool:
+        """Whether points part thousands in the prices, of which the whole column is looked at."""
+        rows = takewhile(lambda row: row[1].get("price") in _SINGLE, self._rows(path, "item", "products"))
+        return points_part(raw.data["price"] for raw, _ in rows)
 
     def _titles(self, kinds: Mapping[str, str]) -> Sequence[str]:
         if self.title is None:

@@ -245,8 +245,13 @@ def test_what_cannot_be_split_is_refused(shop: Shop) -> None:
     for wrong, told in (({"publisher": True}, "publisher"), ({"folds": 3}, "folds"), ({"valid": 0.8}, "nothing to")):
         with pytest.raises(ConfigError, match=told):
             sides(rows, **wrong)
-    with pytest.raises(DataError, match="different products are too few"):
+    told = r"^1 different products \(38 products; .* as do 'c0' and 37 others\) are too few: .*; more products that"
+    with pytest.raises(DataError, match=told):
         sides(rows, [b"same"] * len(rows))
+    with pytest.raises(DataError, match="too few: test, valid would be empty; give each a larger share, or more"):
+        sides(rows, valid=0.01, test=0.01)
+    with pytest.raises(DataError, match="too few: train would be empty; lower the shares of the others, or more"):
+        sides(rows, valid=0.3, test=0.69)
 
 
 def test_real_fashion_classes(real, tmp_path: Path) -> None:

@@ -63,12 +63,24 @@ def deal(
                 wanted[side] -= len(group.ids)
             given[side] += len(group.ids)
             sides.update(dict.fromkeys(group.ids, side))
-    empty = [side for side, share in {**shares, rest: 1.0}.items() if share > 0 and not given[side]]
-    if empty:
-        raise DataError(
-            f"{len(groups)} different {of} are too few: {', '.join(empty)} would be empty; lower the shares"
-        )
+    asked = [*(side for side, share in shares.items() if share > 0), rest]
+    if not all(given[side] for side in asked):
+        raise DataError(_too_few(groups, {side: given[side] for side in asked}, rest, of))
     return sides
+
+
+def _too_few(groups: Sequence[Group], given: Mapping[str, int], rest: str, of: str) -> str:
+    """Why sides would be empty, and what mends it: a share that is too small takes no group, however many there are."""
+    members, empty = sum(len(group.ids) for group in groups), [side for side, count in given.items() if not count]
+    same = ""
+    if members > len(groups):
+        largest = max(groups, key=lambda group: len(group.ids)).ids
+        same = f" ({members:,} {of}; the same ones stay together, as do {largest[0]!r} and {len(largest) - 1:,} others)"
+    remedy = f"more {of} that differ are needed"
+    if len(groups) >= len(given):
+        shares = "lower the shares of the others" if rest in empty else "give each a larger share"
+        remedy = f"{shares}, or more {of} that differ"
+    return f"{len(groups):,} different {of}{same} are too few: {', '.join(empty)} would be empty; {remedy}"
 
 
 def _draw(key: str, seed: int) -> bytes:

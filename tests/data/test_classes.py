@@ -64,8 +64,10 @@ def test_small_classes_are_left_out_and_counted(shop: Shop) -> None:
     rows = class_rows(shop, ClassConfig(least=10))
     assert rows.rare == {"Home": 1, "Scarves": 6}
     assert rows.left_out == {"no category": 1, "rare class": 7}
-    with pytest.raises(DataError, match="1 of 4 classes at level -1 have 15 products or more"):
+    with pytest.raises(DataError, match=r"^1 of 4 classes at level -1 have 15 products or more"):
         class_rows(shop, ClassConfig(least=15))
+    with pytest.raises(DataError, match=r"^none of 40 products has a category at level 7: map category in the reader"):
+        class_rows(shop, ClassConfig(level=7))
 
 
 def test_texts_are_made_of_columns_in_their_order(shop: Shop) -> None:

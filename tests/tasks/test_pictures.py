@@ -49,7 +49,7 @@ def named(tmp_path: Path):
 
 
 def test_no_picture_at_all_is_refused(named) -> None:
-    with pytest.raises(DataError, match=r"none of 20 pictures can be used: .*no such picture.*task.pictures: null"):
+    with pytest.raises(DataError, match=r"^none of 20 pictures can be used: .*no such picture.*task.pictures: null"):
         pictures(named(0))
 
 

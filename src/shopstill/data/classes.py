@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -85,10 +85,7 @@ def class_rows(shop: Shop, settings: ClassConfig) -> ClassRows:
     count = Counter(filter(None, named))
     classes = tuple(sorted(name for name, rows in count.items() if rows >= settings.least))
     if len(classes) < 2:
-        raise DataError(
-            f"{shop.path}: {len(classes)} of {len(count)} classes at level {settings.level} have {settings.least} "
-            "products or more; two at least are needed: lower least, or choose another level"
-        )
+        raise DataError(_too_few(named, count, len(classes), settings))
     number = {name: label for label, name in enumerate(classes)}
     words = _Words(settings, classes)
     pieces, at = [], 0
@@ -106,6 +103,20 @@ def class_rows(shop: Shop, settings: ClassConfig) -> ClassRows:
     )
     log.info("%d products of %d classes; left out: %s", len(found), len(classes), found.left_out)
     return found
+
+
+def _too_few(named: Sequence[str | None], count: Mapping[str, int], large: int, settings: ClassConfig) -> str:
+    """Why there are not two classes, and what mends it."""
+    at = "of whole paths" if settings.level is None else f"at level {settings.level}"
+    if not count:
+        return (
+            f"none of {len(named):,} products has a category {at}: map category in the reader to the column that has "
+            "it, or choose another level"
+        )
+    return (
+        f"{large} of {len(count)} classes {at} have {settings.least} products or more; two at least are needed: lower "
+        "least, or choose another level"
+    )
 
 
 def split_classes(

@@ -192,7 +192,7 @@ def _groups(shop: Shop) -> list[Group]:
     for query_id, text in _texts(shop).items():
         found.setdefault(same_query(text), []).append(query_id)
     if not found:
-        raise DataError(f"{shop.path}: has no queries to part; read a table of queries")
+        raise DataError("the shop has no queries to part; read a table of queries")
     return [
         Group(key, tuple(sorted(ids)), min((stratum[i] for i in ids), key=STRATA.index)) for key, ids in found.items()
     ]
@@ -231,7 +231,7 @@ def _given_sides(shop: Shop) -> dict[str, str]:
                     "set publisher: false to split by query"
                 )
     if not given:
-        raise ConfigError(f"split.publisher: the judgments of {shop.path} name no sides; set publisher: false")
+        raise ConfigError("split.publisher: the judgments name no sides; set publisher: false")
     return given
 
 

@@ -50,9 +50,9 @@ def pictures_of(shop: Shop, rows: ClassRows, form: ImageForm) -> Images | None:
     if not found.there_N.any():
         reasons = "; ".join(str(fault) for fault in found.rejects[:_FIRST])
         raise DataError(
-            f"{shop.path}: none of {len(found.rejects):,} pictures can be used: {reasons}. Relative paths are looked "
-            "for beside the products' table, in the shop's folder and in the working directory: put them there, "
-            "or set task.pictures: null to read texts alone"
+            f"none of {len(found.rejects):,} pictures can be used: {reasons}. Relative paths are looked for beside the "
+            "products' table and in the working directory: put them there, or set task.pictures: null to read texts "
+            "alone"
         )
     for fault in found.rejects[:_NAMED]:
         log.warning("%s", fault)

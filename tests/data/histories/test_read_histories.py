@@ -97,7 +97,7 @@ def test_pieces_do_not_show(shop_of: Callable[..., Shop], monkeypatch: pytest.Mo
 
 
 def test_what_is_missing_is_said(shop_of: Callable[..., Shop]) -> None:
-    with pytest.raises(DataError, match="has no events, and histories"):
+    with pytest.raises(DataError, match=r"^the shop has no events, and histories"):
         read_histories(shop_of([], products=[{"product_id": "1", "title": "mug"}]), HistoryConfig())
     clicked = shop_of([("a", "x", "click", 1), ("a", "x", "impression", 1)])
     with pytest.raises(DataError, match="its events are of click, impression: set kinds"):

@@ -156,6 +156,21 @@ def test_labels_that_say_something_else_than_was_meant_are_told(labels: str, mes
         list(build(Columns, {"judgments": labelled(labels)}).read())
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("p.csv", "sku,name\n", r"p\.csv: has a header and no row; give the file of the shop's products"),
+        ("p.tsv", "sku\tname\n\n", r"p\.tsv: has a header and no row"),
+        ("p.json", "[]", r"p\.json: has no row"),
+    ],
+)
+def test_a_file_without_a_product_is_no_catalogue(raw: Path, name: str, content: str, message: str) -> None:
+    (raw / name).write_text(content)
+    file = {"path": raw / name, "columns": {"product_id": "sku", "title": "name"}}
+    with pytest.raises(DataError, match=message):
+        list(build(Columns, {"products": file}).read())
+
+
 def test_columns_needs_a_table_and_a_known_format(raw: Path) -> None:
     with pytest.raises(ConfigError, match="name at least one table"):
         list(Columns().read())

@@ -57,13 +57,13 @@ def read_histories(shop: Shop, settings: HistoryConfig) -> Histories:
     """
     shopper_ids, shopper_E = _numbered(shop, "shopper_id", settings.kinds)
     if not len(shopper_E):
-        raise DataError(f"{shop.path}: {_no_events(shop, settings.kinds)}")
+        raise DataError(f"the shop {_no_events(shop, settings.kinds)}")
     item_ids, item_E = _numbered(shop, "product_id", settings.kinds)
     events = _Events(shopper_E=shopper_E, item_E=item_E, time_E=_times(shop, settings.kinds))
     events = _cored(_once(_sorted(events), len(item_ids), settings), settings)
     if not len(events.item_E):
         raise DataError(
-            f"{shop.path}: no event of {', '.join(settings.kinds)} is left in the {settings.core}-core "
+            f"no event of {', '.join(settings.kinds)} is left in the {settings.core}-core "
             f"(of {len(shopper_E):,} read); lower core, or count more kinds"
         )
     count_U = np.bincount(events.shopper_E, minlength=len(shopper_ids))

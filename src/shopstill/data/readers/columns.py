@@ -62,7 +62,7 @@ class Columns:
 
         Raises:
             ConfigError: a mapping names a column that a table does not have, or lacks a required one.
-            DataError: a file is missing or is not what it claims to be.
+            DataError: a file is missing or is not what it claims to be, or has no product.
         """
         for table, file in self._files():
             names: set[str] = set()
@@ -75,6 +75,9 @@ class Columns:
                 if table == "events" and self.products is None:
                     yield named_by_events(chunk.data.select(["product_id"]), chunk.lines, name)
                 yield chunk
+            if table == "products" and not names:
+                what = "a header and no row" if _format(file) in ("csv", "tsv") and not file.header else "no row"
+                raise DataError(f"{file.path}: has {what}; give the file of the shop's products")
 
     def sources(self) -> list[Path]:
         """The files, whose headers have what the mapping names.

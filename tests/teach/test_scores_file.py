@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from shopstill.core.errors import DataError
 from shopstill.data.chunk import query_ids
-from shopstill.teach.scores_file import match, scores_file
+from shopstill.teach.scores_file import match, scores_file, unmatched
 
 ROWS = [("q1", "p1", 2.5), ("q1", "00123", -1.0), ("查询", "p1", 0.125)]
 
@@ -63,8 +64,40 @@ def test_a_query_may_be_named_by_its_text_as_in_judgments(tmp_path: Path, suffix
 
 def test_a_blank_text_is_no_query(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_text("query,product_id,score\n ,p,1\n")
-    with pytest.raises(DataError, match="line 2: query_id: None: must be an id"):
+    with pytest.raises(DataError, match="line 2: query: ' ': must be a text that is not blank"):
         scores_file(tmp_path / "s.csv")
+
+
+def test_a_text_of_digits_may_be_a_number(tmp_path: Path) -> None:
+    (tmp_path / "s.jsonl").write_text('{"query": 501, "product_id": "p", "score": 1}\n')
+    pq.write_table(pa.table({"query": [501], "product_id": ["p"], "score": [1.0]}), tmp_path / "s.parquet")
+    for name in ("s.jsonl", "s.parquet"):
+        assert scores_file(tmp_path / name).column("query_id").to_pylist() == query_ids(pa.array(["501"])).to_pylist()
+
+
+def test_a_contradiction_names_the_query_as_the_file_does(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("query,product_id,score\nblue,p,1\nred mug,p,1\nred  mug,p,2\n")
+    told = "line 4: score 2 for query 'red  mug' and product 'p' differs from the one in line 3"
+    with pytest.raises(DataError, match=told):
+        scores_file(tmp_path / "s.csv")
+
+
+@pytest.mark.parametrize(
+    ("column", "ours", "told"),
+    [
+        (
+            "query",
+            query_ids(pa.array(["red mug"]))[0].as_py(),
+            "file names query 'RED MUG' .* run 'red mug' .*, case and",
+        ),
+        ("query", "7", "file names query 'RED MUG' .*; its queries have ids of their own: name query_id in place of"),
+        ("query_id", "7", "file names query_id 'RED MUG' and product_id 'p', the run '7' and 'p1'; use the ids of"),
+    ],
+)
+def test_scores_of_no_pair_are_told_as_the_file_names_them(tmp_path: Path, column: str, ours: str, told: str) -> None:
+    (tmp_path / "s.csv").write_text(f"{column},product_id,score\nRED MUG,p,1\n")
+    with_text = {"query_id": ours, "query": "red mug", "product_id": "p1"}
+    assert re.search(told, unmatched(tmp_path / "s.csv", with_text))
 
 
 @pytest.mark.parametrize(
@@ -81,6 +114,8 @@ def test_a_blank_text_is_no_query(tmp_path: Path) -> None:
         ("s.jsonl", '{"query_id":"q","product":"p","score":1}\n', r"no field 'product_id'"),
         ("s.jsonl", '{"query_id":1.5,"product_id":"p","score":1}\n', r"line 1: query_id: 1.5"),
         ("s.jsonl", "[1]\n", r"line 1: '\[1\]': must be a JSON object"),
+        ("s.jsonl", '{"query":true,"product_id":"p","score":1}\n', r"line 1: query: True: must be a text"),
+        ("s.jsonl", '{"query":"\\ud800","product_id":"p","score":1}\n', r"line 1: query: '\\ud800': broken encoding"),
         ("s.run", "q Q0 p 1 2.5 tag\nq Q0 p2 2 tag\n", r"line 2: .*has 5 fields; a TREC run has six"),
         ("s.run", "", r"holds no scores"),
         ("s.xlsx", "x", r"cannot end in '.xlsx'"),
@@ -97,6 +132,17 @@ def test_broken_encoding_and_an_absent_file_are_named(tmp_path: Path) -> None:
     (tmp_path / "s.run").write_bytes(b"q Q0 p 1 2 t\n\xff\xfe Q0 p 1 2 t\n")
     with pytest.raises(DataError, match="not UTF-8"):
         scores_file(tmp_path / "s.run")
+    for content, told in (
+        (b"query,product_id,score\nq,p,1\ncaf\xe9,p,1\n", r"s\.csv: line 3: query: 'caf\\udce9': is not UTF-8"),
+        (b"query,product_id,scor\xe9\nq,p,1\n", r"s\.csv: line 1: header: 'scor.*: is not UTF-8"),
+    ):
+        (tmp_path / "s.csv").write_bytes(content)
+        with pytest.raises(DataError, match=told):
+            scores_file(tmp_path / "s.csv")
+    texts = pa.array([b"caf\xe9"]).view(pa.string())
+    pq.write_table(pa.table({"query": texts, "product_id": ["p"], "score": [1.0]}), tmp_path / "s.parquet")
+    with pytest.raises(DataError, match=r"s\.parquet: rows 1 to 1: a text among them is not UTF-8"):
+        scores_file(tmp_path / "s.parquet")
     with pytest.raises(DataError, match="no such file"):
         scores_file(tmp_path / "t.run")
 

@@ -42,7 +42,7 @@ from shopstill.teach.keys import Keys
 from shopstill.teach.label import keys_of, label
 from shopstill.teach.mine import Mine
 from shopstill.teach.mine import mine as mine_pairs
-from shopstill.teach.scores_file import match, scores_file
+from shopstill.teach.scores_file import match, scores_file, unmatched
 from shopstill.teach.store import LabelStore
 from shopstill.train.batches import Rows, TrainingSet
 from shopstill.train.fit import Judge
@@ -182,12 +182,10 @@ class RelevanceCourse(Course[TextModel]):
 
     def _unmatched(self, wanted: int, labels: Labels) -> str:
         """Scores made elsewhere that have none of the wanted pairs, in words."""
-        given = scores_file(next(labels.teacher.glob("scores.*"))).slice(0, 1).to_pylist()[0]
         query, product = self.catalogue.query_ids[0].as_py(), self.catalogue.product_ids[0].as_py()
-        return (
-            f"scores: none of {wanted:,} pairs has one; the file names query_id {given['query_id']!r} and product_id "
-            f"{given['product_id']!r}, the run {query!r} and {product!r}; use the ids of {self._place()}"
-        )
+        ours = {"query_id": query, "query": self.catalogue.queries[0], "product_id": product}
+        told = unmatched(next(labels.teacher.glob("scores.*")), ours)
+        return f"scores: none of {wanted:,} pairs has one; {told} {self._place()}"
 
     def _labelled(self, pairs: Pairs, labels: Labels, taps: tuple[str, ...]) -> tuple[LabelStore, Keys]:
         """The label store with the teacher's outputs of all pairs, and their keys; what is there is not asked again."""

@@ -5,11 +5,9 @@ Shape legend: ``N`` pairs.
 
 from __future__ import annotations
 
-import csv
-import json
 import logging
 import math
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,11 +16,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from shopstill.core.errors import DataError, nearest
-from shopstill.data.chunk import query_id
+from shopstill.core.errors import DataError
+from shopstill.data.chunk import BROKEN, broken, query_id
+from shopstill.teach.score_rows import ID, QUERY, ROWS_AT_ONCE, Row, read_rows
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +32,8 @@ SCORES = pa.schema(
     ]
 )
 
-_ID, _QUERY = "query_id", "query"
-_ROWS_AT_ONCE = 65_536
-_RUN_FIELDS = 6
+NAMES = (ID, "product_id", "score")
 _MOST = float(np.finfo(np.float32).max)
-_Row = tuple[Any, ...]
-"""Line or row from 1, query id, product id, score: as read, unchecked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +56,7 @@ class Coverage:
         return self.found / self.wanted if self.wanted else 1.0
 
 
-def scores_file(path: Path, *, query: str = _ID, product: str = "product_id", score: str = "score") -> pa.Table:
+def scores_file(path: Path, *, query: str = ID, product: str = "product_id", score: str = "score") -> pa.Table:
     """Read a file of scores: a table of query_id, product_id, score, each pair once.
 
     The suffix names the format: ``.parquet``, ``.jsonl``, ``.csv`` and ``.tsv`` with the columns named; ``.run``,
@@ -80,30 +74,16 @@ def scores_file(path: Path, *, query: str = _ID, product: str = "product_id", sc
     >>> scores_file(path).to_pylist()
     [{'query_id': 'q1', 'product_id': 'p7', 'score': 12.5}]
     """
-    path = Path(path)
-    names = (query, product, score)
-    readers = {
-        ".parquet": _parquet,
-        ".jsonl": _jsonl,
-        ".csv": _csv,
-        ".tsv": _csv,
-        ".run": _run,
-        ".trec": _run,
-        ".txt": _run,
-    }
-    if path.suffix not in readers:
-        raise DataError(f"{path}: a file of scores cannot end in {path.suffix!r}: {nearest(path.suffix, readers)}")
-    if not path.is_file():
-        raise DataError(f"{path}: there is no such file of scores; check the path")
+    path, names = Path(path), (query, product, score)
     tables, lines = [], []
-    rows = readers[path.suffix](path, names)
-    while piece := [_checked(path, names, row) for row in islice(rows, _ROWS_AT_ONCE)]:
+    rows = read_rows(path, names)
+    while piece := [_checked(path, names, row) for row in islice(rows, ROWS_AT_ONCE)]:
         number, *columns = zip(*piece, strict=True)
         tables.append(pa.table([pa.array(c, f.type) for c, f in zip(columns, SCORES, strict=True)], schema=SCORES))
         lines.append(np.array(number, np.int64))
     if not tables:
         raise DataError(f"{path}: holds no scores")
-    return _once(path, pa.concat_tables(tables), np.concatenate(lines))
+    return _once(path, names, pa.concat_tables(tables), np.concatenate(lines))
 
 
 def match(scores: pa.Table, wanted: pa.Table) -> tuple[NDArray[np.float32], Coverage]:
@@ -132,116 +112,69 @@ def _codes(scores: pa.Table, wanted: pa.Table) -> tuple[NDArray[np.int64], NDArr
     return query.astype(np.int64) * width + product, asked
 
 
-def _once(path: Path, table: pa.Table, lines: NDArray[np.int64]) -> pa.Table:
+def unmatched(path: Path, ours: Mapping[str, str]) -> str:
+    """Why a file of scores may have none of a run's pairs, in words: what each of the two names first, and what to use.
+
+    Args:
+        path: the file.
+        ours: ``query_id``, ``query`` (its text) and ``product_id`` that the run has.
+    """
+    first = next(read_rows(path, NAMES))
+    column = QUERY if first.by_text else ID
+    named = f"the file names {column} {first.query!r} and product_id {first.product!r}, the run {ours[column]!r}"
+    if not first.by_text:
+        use = "use the ids of"
+    elif ours[ID] == query_id(ours[QUERY]):
+        use = "use the texts, case and all, and the ids of"
+    else:
+        use = "its queries have ids of their own: name query_id in place of query, and use the ids of"
+    return f"{named} and {ours['product_id']!r}; {use}"
+
+
+def _once(path: Path, names: tuple[str, str, str], table: pa.Table, lines: NDArray[np.int64]) -> pa.Table:
     codes, _ = _codes(table, table)
     values = table.column("score").to_numpy()
     order = np.argsort(codes, kind="stable")
     same = codes[order][1:] == codes[order][:-1]
     differs = np.flatnonzero(same & (values[order][1:] != values[order][:-1]))
     if len(differs):
-        at = order[differs[0] + 1]
-        query, product, score = (table.column(name)[int(at)].as_py() for name in table.column_names)
-        earlier = lines[order[differs[0]]]
+        at, earlier = int(order[differs[0] + 1]), lines[order[differs[0]]]
+        row = next(islice(read_rows(path, names), at, None))
         raise DataError(
-            f"{path}: line {lines[at]}: score {score:g} for query {query!r} and product {product!r} differs from "
-            f"the one in line {earlier}; keep one"
+            f"{path}: line {row.line}: score {values[at]:g} for query {row.query!r} and product {row.product!r} "
+            f"differs from the one in line {earlier}; keep one"
         )
     if same.any():
         log.warning("%s: %s pairs are given more than once, with equal scores; each counts once", path, int(same.sum()))
     return table.take(np.sort(order[np.concatenate(([True], ~same))]))
 
 
-def _checked(path: Path, names: tuple[str, str, str], row: _Row) -> tuple[int, str, str, float]:
-    line, query, product, score = row
-    for name, value in zip(names[:2], (query, product), strict=True):
-        if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-            raise DataError(f"{path}: line {line}: {name}: {value!r}: must be an id, a string or a whole number")
+def _checked(path: Path, names: tuple[str, str, str], row: Row) -> tuple[int, str, str, float]:
+    query, product = _id(row.query, row.by_text), _id(row.product, False)
+    if not query:
+        raise DataError(
+            f"{path}: line {row.line}: {_no_id(QUERY if row.by_text else names[0], row.query, row.by_text)}"
+        )
+    if not product:
+        raise DataError(f"{path}: line {row.line}: {_no_id(names[1], row.product, False)}")
     try:
-        number = math.nan if isinstance(score, bool) else float(score)
+        number = math.nan if isinstance(row.score, bool) else float(row.score)
     except (TypeError, ValueError):
         number = math.nan
     if not abs(number) <= _MOST:
-        raise DataError(f"{path}: line {line}: {names[2]}: {score!r}: must be a finite number")
-    return line, str(query), str(product), number
+        raise DataError(f"{path}: line {row.line}: {names[2]}: {row.score!r}: must be a finite number")
+    return row.line, query, product, number
 
 
-def _columns(path: Path, present: Iterable[str], names: tuple[str, str, str]) -> list[str]:
-    """The columns to read: those that are named, or ``query`` in place of ``query_id``."""
-    present = list(present)
-    found = [_QUERY if _by_text(name, present) else name for name in names]
-    for name in found:
-        if name not in present:
-            raise DataError(f"{path}: has no column {name!r}: {nearest(name, present)}")
-    return found
+def _id(said: Any, by_text: bool) -> str | None:
+    """An id as text, or the one that is made of a text; nothing where it is none."""
+    if isinstance(said, bool) or not isinstance(said, str | int) or broken(said):
+        return None
+    return query_id(str(said)) if by_text else str(said)
 
 
-def _by_text(name: str, present: Container[str]) -> bool:
-    return name == _ID and _ID not in present and _QUERY in present
-
-
-def _values(row: Mapping[str, Any], names: tuple[str, str, str]) -> tuple[Any, Any, Any]:
-    """Query id, product id and score of a row that has them, or the query's text."""
-    query, product, score = names
-    text = row[_QUERY] if _by_text(query, row) else None
-    return (query_id(text) if isinstance(text, str) else row.get(query), row[product], row[score])
-
-
-def _parquet(path: Path, names: tuple[str, str, str]) -> Iterator[_Row]:
-    try:
-        file = pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as cause:
-        raise DataError(f"{path}: not a Parquet file ({cause})") from None
-    found = _columns(path, file.schema_arrow.names, names)
-    line = 0
-    for batch in file.iter_batches(_ROWS_AT_ONCE, columns=found):
-        for row in batch.select(found).to_pylist():
-            line += 1
-            yield (line, *_values(row, names))
-
-
-def _jsonl(path: Path, names: tuple[str, str, str]) -> Iterator[_Row]:
-    for line, text in _lines(path):
-        try:
-            row = json.loads(text)
-        except json.JSONDecodeError as cause:
-            raise DataError(f"{path}: line {line}: {text[:80]!r}: not JSON ({cause})") from None
-        if not isinstance(row, dict):
-            raise DataError(f"{path}: line {line}: {text[:80]!r}: must be a JSON object")
-        for name in names:
-            if name not in row and not _by_text(name, row):
-                raise DataError(f"{path}: line {line}: has no field {name!r}: {nearest(name, row)}")
-        yield (line, *_values(row, names))
-
-
-def _csv(path: Path, names: tuple[str, str, str]) -> Iterator[_Row]:
-    with open(path, encoding="utf-8-sig", newline="") as handle:
-        rows = csv.DictReader(handle, delimiter="\t" if path.suffix == ".tsv" else ",")
-        try:
-            _columns(path, rows.fieldnames or [], names)
-            for row in rows:
-                yield (rows.line_num, *_values(row, names))
-        except (csv.Error, UnicodeDecodeError) as cause:
-            raise DataError(f"{path}: line {rows.line_num + 1}: not readable as UTF-8 CSV ({cause})") from None
-
-
-def _run(path: Path, names: tuple[str, str, str]) -> Iterator[_Row]:
-    for line, text in _lines(path):
-        parts = text.split()
-        if len(parts) != _RUN_FIELDS:
-            raise DataError(
-                f"{path}: line {line}: {text[:80]!r}: has {len(parts)} fields; a TREC run has six: query Q0 product "
-                "rank score tag"
-            )
-        yield line, parts[0], parts[2], parts[4]
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines that are not blank, with their numbers from 1."""
-    with open(path, "rb") as handle:
-        for line, raw in enumerate(handle, start=1):
-            try:
-                text = raw.decode("utf-8-sig" if line == 1 else "utf-8").strip()
-            except UnicodeDecodeError as cause:
-                raise DataError(f"{path}: line {line}: not UTF-8 ({cause})") from None
-            if text:
-                yield line, text
+def _no_id(column: str, said: Any, by_text: bool) -> str:
+    if broken(said):
+        return f"{column}: {said!r}: {BROKEN}: holds what is no character; mend it"
+    what = "a text that is not blank" if by_text else "an id, a string"
+    return f"{column}: {said!r}: must be {what} or a whole number"

@@ -70,7 +70,8 @@ class Chunk:
         scale: what grades mean; judgments only.
         repeats: the file repeats products or queries with each row that names them, so that an id seen before is no
             fault.
-        points_part: points part thousands in the column that the prices are from, of which these rows are a piece.
+        points_part: points part thousands in the column that the prices are from, of which these rows are a piece, as
+            ``shopstill.data.prices.points_part`` finds it.
         rejects: rows near these that could not even be cut into columns.
     """
 

@@ -22,7 +22,7 @@ from shopstill.serve.index.facets import Wanted
 from shopstill.serve.index.generation import text_of
 from shopstill.serve.index.live import Live, create
 from shopstill.serve.index.place import current
-from shopstill.serve.index.words import Writer
+from shopstill.serve.index.writer import Writer
 
 KIND = "static towers, interaction"
 NEW = Product(id="new", title="bright red mug", brand="Zed", price=3.0, category=("Home", "Mugs"))

@@ -11,7 +11,8 @@ from shopstill.serve.forms import Filters, Product, Sort
 from shopstill.serve.index.endings import LEAST, MOST, POSTINGS, taken
 from shopstill.serve.index.facets import Values, Wanted
 from shopstill.serve.index.files import copied
-from shopstill.serve.index.words import Words, Writer
+from shopstill.serve.index.words import Words
+from shopstill.serve.index.writer import Writer
 
 PRODUCTS = [
     Product(id="a", title="Red ceramic mug 350 ml", brand="Acme", category=("Home", "Mugs"), price=9.5),

@@ -19,7 +19,7 @@ from shopstill.data.text import HAN
 from shopstill.export.browser.plain import narrow, write_arrays, write_json
 from shopstill.serve.engine import legs, ranking, spelling
 from shopstill.serve.forms import LONGEST, Product
-from shopstill.serve.index import endings, words
+from shopstill.serve.index import endings, words, writer
 
 K1, B = 1.2, 0.75
 _POSTINGS, _TOKENS = "catalogue/words.safetensors.gz", "catalogue/words.json"
@@ -30,7 +30,7 @@ _PARTS = ("start", "rows", "often", "length")
 def postings(products: Sequence[Product]) -> dict[str, Field]:
     """Both fields that the server looks words up in: ``words``, stemmed, of all texts; ``forms``, as titles and brands
     write them, for unfinished words and for spelling."""
-    return {"words": Field.of(map(words.said, products)), "forms": Field.of(map(words.written, products))}
+    return {"words": Field.of(map(writer.said, products)), "forms": Field.of(map(writer.written, products))}
 
 
 @dataclass(frozen=True, kw_only=True)

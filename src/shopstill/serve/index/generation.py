@@ -26,7 +26,7 @@ from shopstill.serve.index.documents import Documents
 from shopstill.serve.index.facets import Columns, Values
 from shopstill.serve.index.nearest import Nearest
 from shopstill.serve.index.order import arranged
-from shopstill.serve.index.words import Writer
+from shopstill.serve.index.writer import Writer
 
 FORMAT = 2
 WORDS = "words"

@@ -41,7 +41,8 @@ from shopstill.serve.index.place import (
     sweep,
 )
 from shopstill.serve.index.ready import Ready
-from shopstill.serve.index.words import Words, Writer
+from shopstill.serve.index.words import Words
+from shopstill.serve.index.writer import Writer
 
 _FAULTS = (OSError, ValueError)
 

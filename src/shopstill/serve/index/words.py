@@ -1,8 +1,6 @@
 """The lexical leg: products by their words, with filters, counts and order by price, in an index of tantivy's.
 
-Every text is cut into tokens by ``data.text.tokenise``, Chinese and English alike, before the index sees it: what a
-query is cut into is what a product was cut into. Beside stems the index holds words as they are written, for the
-beginnings of words and for spelling.
+A query is cut into tokens as a product was when the index was written (``writer``).
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
@@ -22,20 +19,14 @@ import tantivy
 from tantivy import Occur, Query
 
 from shopstill.data.text import last_word, tokenise
-from shopstill.serve.forms import Product, Sort
+from shopstill.serve.forms import Sort
 from shopstill.serve.index.endings import taken
 from shopstill.serve.index.facets import Wanted
 from shopstill.serve.index.files import Files
+from shopstill.serve.index.writer import CODE, FORMS, PLACE, PRICE, ROW, WORDS, prepared
 
-_TITLE = 2
-"""How often the title's words are counted; those of brand, category, attributes and description once. One field of all
-takes a third of the time of a field for each."""
-
-_WORDS, _FORMS, _ROW, _PLACE, _CODE, _PRICE = "words", "forms", "row", "place", "code", "price"
-_SPACES = "spaces"
 ENDING = 0.7
 """How much a word that an unfinished one stands for counts beside a word that was typed in full."""
-_HEAP = 64_000_000
 TOKENS = 64
 """Tokens of a query that are looked up."""
 
@@ -62,7 +53,7 @@ def _stem_of(form: str) -> str:
 
 
 class Words:
-    """An index that is open; changes are made through ``Writer`` and seen after ``renewed``.
+    """An index that is open; changes are made through ``writer.Writer`` and seen after ``renewed``.
 
     Args:
         folder: where it lies.
@@ -73,7 +64,7 @@ class Words:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._index = _prepared(tantivy.Index.open(str(folder)))
+        self._index = prepared(tantivy.Index.open(str(folder)))
         self._index.reload()
         self._searcher = self._index.searcher()
         # Last, so that it is let go of last.
@@ -93,7 +84,7 @@ class Words:
             return self._filtered(Query.all_query(), wanted)
         tokens = list(tokens_of(text))
         last = self._unfinished(text, tokens) if prefix else []
-        often = {token: count for token, count in Counter(tokens).items() if self._searcher.doc_freq(_WORDS, token)}
+        often = {token: count for token, count in Counter(tokens).items() if self._searcher.doc_freq(WORDS, token)}
         # A text without a single word finds nothing, rather than all; nor does one with a word that no product has.
         if not (often or last) or (every and len(often) < len({*tokens})):
             return Query.empty_query()
@@ -111,7 +102,7 @@ class Words:
         order: dict[str, Any] = {}
         if sort != "relevance":
             direction = tantivy.Order.Desc if sort == "price_desc" else tantivy.Order.Asc
-            order = {"order_by_field": _PLACE if sort == "place" else _PRICE, "order": direction}
+            order = {"order_by_field": PLACE if sort == "place" else PRICE, "order": direction}
         found: Any = self._searcher.search(query, max(1, limit), count=count, **order)
         hits = found.hits
         scores = np.zeros(len(hits), np.float32) if sort == "place" else _scores(hits)
@@ -120,7 +111,7 @@ class Words:
     def among(self, query: Query, rows: np.ndarray) -> np.ndarray:
         """Those of some rows that match, in any order."""
         # Terms one by one are found in a tenth of the time that a set of them takes.
-        terms = [Query.term_query(self._index.schema, _ROW, row) for row in rows.tolist()]
+        terms = [Query.term_query(self._index.schema, ROW, row) for row in rows.tolist()]
         some = Query.boolean_query([(Occur.Should, term) for term in terms])
         parts = [(Occur.Must, Query.const_score_query(part, 0.0)) for part in (query, some)]
         return self._rows(self._searcher.search(Query.boolean_query(parts), len(rows), count=False).hits)
@@ -130,10 +121,10 @@ class Words:
         lie from each edge up to the next, the last without an end."""
         asked: dict[str, Any] = {}
         if most:
-            asked["codes"] = {"terms": {"field": _CODE, "size": most, "segment_size": most}}
+            asked["codes"] = {"terms": {"field": CODE, "size": most, "segment_size": most}}
         if len(edges):
             bounds = [{"from": low, "to": high} for low, high in pairwise(edges)] + [{"from": edges[-1]}]
-            asked["prices"] = {"range": {"field": _PRICE, "ranges": bounds}}
+            asked["prices"] = {"range": {"field": PRICE, "ranges": bounds}}
         found = self._searcher.aggregate(query, asked)
         codes = {int(one["key"]): int(one["doc_count"]) for one in found["codes"]["buckets"]} if most else {}
         inside = {one.get("from"): int(one["doc_count"]) for one in found["prices"]["buckets"]} if len(edges) else {}
@@ -141,38 +132,38 @@ class Words:
 
     def beginning(self, prefix: str, most: int) -> list[tuple[str, int]]:
         """Written words that begin so, commonest first, with the number of products that have each."""
-        found = self._searcher.terms_with_prefix(_FORMS, prefix)
+        found = self._searcher.terms_with_prefix(FORMS, prefix)
         return sorted(found, key=lambda one: (-one[1], one[0]))[:most]
 
     def endings(self, begun: str) -> list[tuple[str, int]]:
         """Written words that an unfinished one stands for, with the number of products that have each."""
-        return taken(self._searcher.terms_with_prefix(_FORMS, begun))
+        return taken(self._searcher.terms_with_prefix(FORMS, begun))
 
     def beside(self, text: str, forms: Iterable[str]) -> list[int]:
         """How many products have every word of a text, and each of some words beside it."""
         asked, schema = self.query(text, Wanted()), self._index.schema
-        terms = (Query.term_query(schema, _WORDS, _stem_of(form), "basic") for form in forms)
+        terms = (Query.term_query(schema, WORDS, _stem_of(form), "basic") for form in forms)
         both = (Query.boolean_query([(Occur.Must, asked), (Occur.Must, term)]) for term in terms)
         return [self._count(one) for one in both]
 
     def having(self, code: int) -> int:
         """How many products have a value."""
         # A filter alone would go through all products.
-        return self._count(Query.term_query(self._index.schema, _CODE, code, "basic"))
+        return self._count(Query.term_query(self._index.schema, CODE, code, "basic"))
 
     def known(self, form: str) -> int:
         """In how many titles a word is written so."""
-        return int(self._searcher.doc_freq(_FORMS, form))
+        return int(self._searcher.doc_freq(FORMS, form))
 
     def stems(self, form: str) -> bool:
         """Whether any product has the word in whatever form."""
-        return any(self._searcher.doc_freq(_WORDS, token) for token in tokenise(form))
+        return any(self._searcher.doc_freq(WORDS, token) for token in tokenise(form))
 
     def near(self, form: str, distance: int, most: int, without: Iterable[str] = ()) -> np.ndarray:
         """Rows of products with a word that is a few letters off, and with none of some other words."""
         schema = self._index.schema
-        near = Query.fuzzy_term_query(schema, _FORMS, form, distance)
-        others = [(Occur.MustNot, Query.term_query(schema, _FORMS, one, "basic")) for one in without]
+        near = Query.fuzzy_term_query(schema, FORMS, form, distance)
+        others = [(Occur.MustNot, Query.term_query(schema, FORMS, one, "basic")) for one in without]
         query = Query.boolean_query([(Occur.Must, near), *others]) if others else near
         return self._rows(self._searcher.search(query, most, count=False).hits)
 
@@ -181,7 +172,7 @@ class Words:
         return int(found.count)
 
     def _token(self, token: str, count: int = 1) -> Query:
-        query = Query.term_query(self._index.schema, _WORDS, token, "freq")
+        query = Query.term_query(self._index.schema, WORDS, token, "freq")
         # A word that is said twice counts twice, and need be looked up but once.
         return query if count == 1 else Query.boost_query(query, float(count))
 
@@ -199,7 +190,7 @@ class Words:
         del tokens[-count:]
         usual = self._rarity(found[0][1])
         endings = [
-            Query.boost_query(Query.term_query(schema, _FORMS, word, "freq"), ENDING * usual / self._rarity(count))
+            Query.boost_query(Query.term_query(schema, FORMS, word, "freq"), ENDING * usual / self._rarity(count))
             for word, count in found
         ]
         return [Query.disjunction_max_query([whole, *endings])]
@@ -214,101 +205,16 @@ class Words:
 
     def _filters(self, wanted: Wanted) -> list[Query]:
         schema = self._index.schema
-        found = [Query.term_set_query(schema, _CODE, list(group)) for group in wanted.groups]
+        found = [Query.term_set_query(schema, CODE, list(group)) for group in wanted.groups]
         if wanted.priced:
             bounds = (wanted.low or 0.0, math.inf if wanted.high is None else wanted.high)
-            found.append(Query.range_query(schema, _PRICE, tantivy.FieldType.Float, *bounds))
+            found.append(Query.range_query(schema, PRICE, tantivy.FieldType.Float, *bounds))
         return found
 
     def _rows(self, hits: Sequence[tuple[Any, tantivy.DocAddress]]) -> np.ndarray:
         # To open the column costs as much as to read it.
-        found = self._searcher.fast_field_values(_ROW, [address for _, address in hits]) if hits else []
+        found = self._searcher.fast_field_values(ROW, [address for _, address in hits]) if hits else []
         return np.array(found, np.int64)
-
-
-class Writer:
-    """Changes to an index; nothing is seen, or on the disk, before ``commit``.
-
-    Args:
-        folder: of the index; it is made where there is none.
-        heap: bytes held before a piece is written.
-    """
-
-    def __init__(self, folder: Path, heap: int = _HEAP) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        made = tantivy.Index.exists(str(folder))
-        index = tantivy.Index.open(str(folder)) if made else tantivy.Index(_schema(), str(folder))
-        self._schema = index.schema
-        self._writer, self._closed = _prepared(index).writer(heap, 1), False
-
-    def add(self, row: int, place: int, product: Product, codes: Iterable[int]) -> None:
-        """Add a product under its row, to be listed in a place."""
-        self._writer.add_document(_document(row, place, product, codes))
-
-    def remove(self, row: int) -> None:
-        """Take a product out."""
-        # By its term tantivy 0.27 looks for a signed number, which no unsigned field holds.
-        self._writer.delete_documents_by_query(Query.term_query(self._schema, _ROW, row))
-
-    def commit(self) -> None:
-        """Put the changes on the disk."""
-        self._writer.commit()
-
-    def close(self) -> None:
-        """Finish what merges pieces in the background, and let another writer in; what was not committed is gone."""
-        if not self._closed:
-            self._closed = True
-            self._writer.wait_merging_threads()
-
-    def __enter__(self) -> Writer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def _schema() -> tantivy.Schema:
-    build = tantivy.SchemaBuilder()
-    for field in (_WORDS, _FORMS):
-        build.add_text_field(field, tokenizer_name=_SPACES, index_option="freq")
-    build.add_unsigned_field(_ROW, indexed=True, fast=True)
-    build.add_unsigned_field(_PLACE, fast=True)
-    build.add_unsigned_field(_CODE, indexed=True, fast=True)
-    build.add_float_field(_PRICE, fast=True)
-    return build.build()
-
-
-def _prepared(index: tantivy.Index) -> tantivy.Index:
-    index.register_tokenizer(_SPACES, tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build())
-    return index
-
-
-def said(product: Product) -> list[str]:
-    """The tokens that a product is found by; those of its title come twice."""
-    # Not by the product's language: queries come without one, and must be cut as products were.
-    title = tokenise(product.title)
-    about = " ".join([product.brand or "", *product.category, *product.attributes.values()])
-    return [*title * _TITLE, *tokenise(about), *tokenise(product.description or "")]
-
-
-def written(product: Product) -> list[str]:
-    """The words of a product's title and brand as they are written, for the beginnings of words and for spelling."""
-    return tokenise(f"{product.title} {product.brand or ''}", stemmed=False)
-
-
-def _document(row: int, place: int, product: Product, codes: Iterable[int]) -> tantivy.Document:
-    document = tantivy.Document()
-    document.add_text(_WORDS, " ".join(said(product)))
-    document.add_text(_FORMS, " ".join(written(product)))
-    document.add_unsigned(_ROW, row)
-    document.add_unsigned(_PLACE, place)
-    for code in codes:
-        document.add_unsigned(_CODE, code)
-    if product.price is not None:
-        document.add_float(_PRICE, float(product.price))
-    return document
 
 
 def _scores(hits: Sequence[tuple[Any, Any]]) -> np.ndarray:

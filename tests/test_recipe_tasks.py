@@ -266,6 +266,13 @@ def test_pictures_and_texts_that_a_model_reads_are_there_and_can_be_mixed(
         check(wanted)
 
 
+@pytest.mark.parametrize("kind", ["text_encoder", "both, text: {kind: text_encoder"])
+def test_heads_that_do_not_divide_a_width_are_refused(kind: str) -> None:
+    student = f"{{kind: {kind}, start: null, width: 10, heads: 4{'}' * kind.count('{')}}}"
+    with pytest.raises(ConfigError, match=r"students\.title\.model.*: heads: 4 does not divide width 10; use"):
+        check(read(ROOT / "recipes" / "categorise.yaml", [f"students.title.model={student}"]))
+
+
 def test_histories_have_no_publishers_sides() -> None:
     with pytest.raises(
         ConfigError, match=r"split\.publisher: true, but task\.parted parts histories, .*; set it to false"

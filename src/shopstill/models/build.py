@@ -238,8 +238,6 @@ def _cross_body(wanted: Cross, teacher: Path | None) -> tuple[AnyEncoder, TextTo
 
 
 def _fresh(tokenizer: TextTokenizer, width: int, depth: int, heads: int) -> Encoder:
-    if width % heads:
-        raise ConfigError(f"model.heads: {heads} does not divide width {width}; use a divisor of the width")
     return Encoder(EncoderConfig(vocab=tokenizer.vocab, width=width, layers=depth, heads=heads, feed_forward=4 * width))
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from shopstill.core.config import config
 from shopstill.data.pairs import PairTexts
 from shopstill.data.tokens import TextTokenizer
-from shopstill.models.encoder import EncoderConfig
+from shopstill.models.encoder import EncoderConfig, check_heads
 from shopstill.models.foreign import AnyEncoder
 from shopstill.models.pairs import JoinedFeed
 from shopstill.types import Signals
@@ -40,6 +40,10 @@ class Cross:
     outputs: int = Field(default=1, ge=1)
     max_tokens: int = Field(default=64, ge=8, le=8192)
     dropout: float = Field(default=0.1, ge=0, lt=1)
+
+    def __post_init__(self) -> None:
+        if self.start is None:
+            check_heads(self.width, self.heads)
 
 
 class CrossEncoder(nn.Module):

@@ -227,6 +227,16 @@ class Encoder(nn.Module):
         return self.dropout(self.norm(summed))
 
 
+def check_heads(width: int, heads: int) -> None:
+    """That a width can be parted among so many heads.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if width % heads:
+        raise ConfigError(f"heads: {heads} does not divide width {width}; use a divisor of the width")
+
+
 def pieces(length_B: Tensor, tokens: int = 4096, slack: float = 0.06) -> list[Tensor]:
     """Rows in pieces of nearly equal length: positions sorted by length, cut where padding would exceed ``slack``.
 

@@ -23,6 +23,7 @@ from shopstill.data.pairs import PairTexts
 from shopstill.data.tokens import TextTokenizer
 from shopstill.models._sides import Features, Pooled, Side
 from shopstill.models.compact._part import Table
+from shopstill.models.encoder import check_heads
 from shopstill.models.foreign import AnyEncoder
 from shopstill.models.pairs import ApartFeed
 from shopstill.types import Signals
@@ -53,6 +54,10 @@ class Transformer:
     depth: int = Field(default=2, ge=1)
     heads: int = Field(default=2, ge=1)
     max_tokens: int = Field(default=48, ge=4, le=512)
+
+    def __post_init__(self) -> None:
+        if self.start is None:
+            check_heads(self.width, self.heads)
 
 
 Tower = Annotated[Static | Transformer, Field(discriminator="kind")]

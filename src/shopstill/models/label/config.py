@@ -8,6 +8,7 @@ from pydantic import Field
 
 from shopstill.core.config import config
 from shopstill.core.errors import ConfigError
+from shopstill.models.encoder import check_heads
 from shopstill.models.vision.config import EfficientNetLite, MobileNet, ResNet, SmallCNN, Vision
 
 Dropout = Annotated[float, Field(ge=0, lt=1)]
@@ -61,6 +62,10 @@ class TextEncoder:
     pooling: Literal["mean", "first"] = "mean"
     max_tokens: int = Field(default=48, ge=4, le=8192)
     dropout: Dropout = 0.1
+
+    def __post_init__(self) -> None:
+        if self.start is None:
+            check_heads(self.width, self.heads)
 
 
 Text = Annotated[Bag | TextEncoder, Field(discriminator="kind")]

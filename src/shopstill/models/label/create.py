@@ -106,8 +106,6 @@ def _text(wanted: Bag | TextEncoder, teacher: Path | None) -> tuple[TextBody, Te
 def _encoder(wanted: TextEncoder, teacher: Path | None) -> tuple[EncoderBody, TextTokenizer | None]:
     if wanted.start is None:
         tokenizer = TextTokenizer(pretrained.locate(build.DEFAULT_TOKENIZER) / "tokenizer.json")
-        if wanted.width % wanted.heads:
-            raise ConfigError(f"heads: {wanted.heads} does not divide width {wanted.width}; use a divisor of the width")
         size = EncoderConfig(
             vocab=tokenizer.vocab,
             width=wanted.width,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from shopstill.core.config import config
-from shopstill.core.errors import ConfigError
+from shopstill.models.encoder import check_heads
 
 
 @config
@@ -84,7 +84,7 @@ class SASRec:
     table: ItemTable = Field(default_factory=FullTable)
 
     def __post_init__(self) -> None:
-        _heads_fit(self.width, self.heads)
+        check_heads(self.width, self.heads)
 
 
 @config
@@ -107,7 +107,7 @@ class BERT4Rec:
     table: ItemTable = Field(default_factory=FullTable)
 
     def __post_init__(self) -> None:
-        _heads_fit(self.width, self.heads)
+        check_heads(self.width, self.heads)
 
 
 @config
@@ -143,8 +143,3 @@ class ItemMean:
 
 Sequence = Annotated[SASRec | BERT4Rec | GRU4Rec | ItemMean, Field(discriminator="kind")]
 """Configuration of a network that reads histories."""
-
-
-def _heads_fit(width: int, heads: int) -> None:
-    if width % heads:
-        raise ConfigError(f"heads: {heads} does not divide width {width}; use a divisor of the width")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shopstill.core import progress as progress_module
 from shopstill.core.artifact import Draft
-from shopstill.core.errors import ConfigError, MissingDependency, nearest, require
+from shopstill.core.errors import ArtifactError, ConfigError, MissingDependency, nearest, require
 from shopstill.core.fingerprint import file_sha256, fingerprint, source_fingerprint
 from shopstill.core.hardware import cores, machine, peak_memory_bytes
 from shopstill.core.progress import Progress, progress
@@ -135,6 +135,19 @@ def test_a_stage_is_made_once_and_anew_when_an_input_changed(tmp_path: Path) -> 
     # It was made anew, with the same content: what follows is not made again.
     stages.make("student/fast", {}, {"prepare": again}, make)
     assert len(made) == 3
+
+
+def test_stages_that_make_nothing_find_what_is_made(tmp_path: Path) -> None:
+    def make(draft: Draft) -> None:
+        draft.measurements["content"] = "same"
+
+    found = Stages(tmp_path, make=False)
+    with pytest.raises(ArtifactError, match="it is not made of these inputs yet; run its stage"):
+        found.make("prepare", {"seed": 1}, {}, make)
+    made = Stages(tmp_path).make("prepare", {"seed": 1}, {}, make)
+    assert found.make("prepare", {"seed": 1}, {}, make) == made
+    with pytest.raises(ArtifactError, match="not made of these inputs"):
+        found.make("prepare", {"seed": 2}, {}, make)
 
 
 def test_what_a_stage_needs_to_go_on_is_gone_when_it_is_done(tmp_path: Path) -> None:

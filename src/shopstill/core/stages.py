@@ -10,6 +10,7 @@ from typing import Any
 
 from shopstill.core import artifact
 from shopstill.core.artifact import Artifact, Draft
+from shopstill.core.errors import ArtifactError
 
 log = logging.getLogger(__name__)
 
@@ -26,16 +27,26 @@ class Stages:
     ...     draft.measurements["made"] = True
     >>> stages.make("prepare", {"seed": 1}, {}, make).measurements
     {'made': True}
+
+    Args:
+        folder: of the run.
+        make: False where stages are only to be found.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, make: bool = True) -> None:
+        self.folder, self._make = folder, make
 
     def make(self, name: str, config: Mapping[str, Any], parents: Parents, make: Callable[[Draft], None]) -> Artifact:
-        """The artifact of a stage: the one at hand where its inputs are the same, else made now."""
+        """The artifact of a stage: the one at hand where its inputs are the same, else made now.
+
+        Raises:
+            ArtifactError: it is not at hand, and these stages make nothing.
+        """
         path = self.folder / name
         about = _about(name, config, parents)
         found = artifact.fresh(path, **about)
+        if not self._make:
+            return _there(found, path)
         if found is None:
             log.info("%s: making it", name)
             with artifact.create(path, **about) as draft:
@@ -50,6 +61,12 @@ class Stages:
         """Where a stage keeps what it needs to go on after a kill; with other inputs it has another place."""
         about = _about(name, config, parents)
         return self.folder / ".work" / f"{name.replace('/', '-')}-{artifact.identity(**about)[:12]}"
+
+
+def _there(found: Artifact | None, path: Path) -> Artifact:
+    if found is None:
+        raise ArtifactError(f"{path}: it is not made of these inputs yet; run its stage")
+    return found
 
 
 def _about(name: str, config: Mapping[str, Any], parents: Parents) -> dict[str, Any]:

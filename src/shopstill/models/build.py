@@ -6,7 +6,7 @@ A model folder holds ``model.json`` (its configuration and sizes), ``model.safet
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,6 +93,21 @@ def traits(wanted: Text | Tower) -> set[str]:
             return traits(wanted.cross) | traits(wanted.towers)
         case _:
             return {"text transformers", "tokenizers", "tables", "linear layers"}
+
+
+def quick(wanted: Text) -> Text:
+    """The same, without vectors of tokens that a network is asked for and a head that needs a catalogue's words."""
+    if isinstance(wanted, Joint):
+        return replace(wanted, towers=_at_hand(wanted.towers))
+    return _at_hand(wanted) if isinstance(wanted, Towers) else wanted
+
+
+def _at_hand(wanted: Towers) -> Towers:
+    return replace(wanted, query=_input(wanted.query), product=_input(wanted.product), head="dot")
+
+
+def _input(tower: Tower) -> Tower:
+    return replace(tower, vectors="input") if isinstance(tower, Static) else tower
 
 
 def create(wanted: Cross | Towers | Joint, teacher: Path | None, seed: int) -> TextModel:

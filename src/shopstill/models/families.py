@@ -66,6 +66,11 @@ def traits(wanted: Any) -> frozenset[Trait]:
     return frozenset(import_module(_FAMILIES[wanted.kind]).traits(wanted))
 
 
+def quick(wanted: Any) -> Any:
+    """A configuration that fails where this one does, and is created in seconds: it may begin with other weights."""
+    return import_module(_FAMILIES[wanted.kind]).quick(wanted)
+
+
 def save(model: Any, folder: Path) -> None:
     """Write a model folder; ``load`` needs nothing else."""
     import_module(_FAMILIES[model.network.config.kind]).save(model, folder)

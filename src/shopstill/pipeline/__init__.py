@@ -1,7 +1,8 @@
 """The whole flow: shop → teacher → labels → students and twins → evaluation → report.
 
 Each stage is a function of the run so far (``stages.py``). Its artifact carries the fingerprint of everything it was
-made from; a stage whose inputs did not change is not run again, and one that was killed goes on where it was.
+made from; a stage whose inputs did not change is not run again, and one that was killed goes on where it was. Before
+the teacher is trained, all models are created once (``rehearse.py``).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from shopstill.pipeline.compressed import Compressed, judge, named
 from shopstill.pipeline.compressed import report as compressed_report
 from shopstill.pipeline.flow import Run
 from shopstill.pipeline.folds import folds_of, together
+from shopstill.pipeline.rehearse import rehearse, rehearse_chains
 from shopstill.pipeline.stages import distil, evaluate, findings, label, prepare, report, teach
 from shopstill.recipe import Recipe
 from shopstill.recipe.check import check
@@ -47,7 +49,7 @@ def run(recipe: Recipe, until: str = "report") -> list[Artifact]:
         the artifacts, in the order they were made.
 
     Raises:
-        ConfigError: the stage is unknown, or ``check`` finds a fault in the recipe.
+        ConfigError: the stage is unknown, ``check`` finds a fault in the recipe, or a model cannot be created.
     """
     if until not in STAGES:
         raise ConfigError(f"unknown stage {until!r}: {nearest(until, STAGES)}")
@@ -57,6 +59,7 @@ def run(recipe: Recipe, until: str = "report") -> list[Artifact]:
     shop = prepare(flow)
     made = [shop]
     if "teach" in wanted:
+        rehearse(flow, shop, wanted)
         teacher = teach(flow, shop)
         made.append(teacher)
     if "label" in wanted:
@@ -90,7 +93,7 @@ def compress(recipe: Recipe) -> Compressed:
     """Every chain of a recipe, each step shipped as a bundle; all of them, the teacher and the students are judged.
 
     Raises:
-        ConfigError: the recipe has no chain, or ``check`` finds a fault in it.
+        ConfigError: the recipe has no chain, ``check`` finds a fault in it, or a model cannot be created.
         QualityLoss: a guard refuses a step.
     """
     if not recipe.compress:
@@ -100,6 +103,7 @@ def compress(recipe: Recipe) -> Compressed:
     made = run(recipe, "distil")
     students = {artifact.path.name: artifact for artifact in made if artifact.kind == "student"}
     ground = Ground(flow=Run(recipe), shop=made[0], teacher=made[1], labels=made[2])
+    rehearse_chains(ground.flow, {name: folder for name, (_, folder) in sources(made[1], students).items()})
     models = chains(ground, origins(ground, students))
     judged = judge(ground, models)
     return Compressed(

@@ -18,12 +18,17 @@ MODEL, STORE = "model", "labels"
 
 
 class Run:
-    """One recipe at work in its folder; what several stages share is opened once, when first needed."""
+    """One recipe at work in its folder; what several stages share is opened once, when first needed.
 
-    def __init__(self, recipe: Recipe) -> None:
+    Args:
+        recipe: the run.
+        make: False where its stages are only to be found.
+    """
+
+    def __init__(self, recipe: Recipe, *, make: bool = True) -> None:
         self.recipe = recipe
         self.folder = recipe.runs / recipe.name
-        self.stages = Stages(self.folder)
+        self.stages = Stages(self.folder, make=make)
 
     @cached_property
     def course(self) -> Course[Any]:

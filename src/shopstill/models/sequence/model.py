@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from shopstill.core.config import config, plain
 from shopstill.core.errors import ArtifactError
 from shopstill.models import _folder
 from shopstill.models._folder import Shape
-from shopstill.models.sequence.config import Sequence, Sizes
+from shopstill.models.sequence.config import HashedItems, Sequence, Sizes
 from shopstill.models.sequence.network import SequenceNetwork
 
 _ITEMS = "items.parquet"
@@ -53,6 +53,11 @@ def taps(wanted: Any) -> list[str]:
 def traits(wanted: Any) -> set[str]:
     """What a configuration's network has that can be made smaller, as ``families.Trait`` names it."""
     return {"tables", "linear layers"}
+
+
+def quick(wanted: Any) -> Any:
+    """The same; in place of codes, which are found by k-means, there is a table of no vectors of its items' own."""
+    return replace(wanted, table=HashedItems()) if wanted.table.kind == "codes" else wanted
 
 
 def save(model: SequenceModel, folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shopstill.compress import PASSES, Softens
-from shopstill.compress._chain import check_chain
+from shopstill.compress._chain import check_chain, misfit
 from shopstill.compress.clusters import Clusters
 from shopstill.compress.heads import Heads
 from shopstill.compress.layers import Layers
@@ -19,6 +19,7 @@ from shopstill.compress.weights import Weights
 from shopstill.compress.width import Width
 from shopstill.core.config import build
 from shopstill.core.errors import ConfigError
+from shopstill.models.sequence import ItemMean, SASRec
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,13 @@ def test_legal_orders(chain: list[Any]) -> None:
 def test_illegal_orders_are_refused_with_the_reason(chain: list[Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_chain(chain)
+
+
+@pytest.mark.parametrize(("network", "told"), [(ItemMean(), "an item_mean"), (SASRec(), "a sasrec")])
+def test_a_pass_that_has_nothing_to_do_says_on_what(network: Any, told: str) -> None:
+    fault = misfit(Vocabulary(), network)
+    assert fault is not None
+    assert f"vocabulary works on tokenizers, but {told} as configured has" in fault
 
 
 @pytest.mark.parametrize("name", PASSES.names())

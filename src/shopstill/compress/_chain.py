@@ -7,7 +7,7 @@ from itertools import pairwise, takewhile
 from typing import Any
 
 from shopstill.compress import PASSES, Trait, needs_of
-from shopstill.core.errors import ConfigError
+from shopstill.core.errors import ConfigError, with_article
 from shopstill.models.families import traits
 
 _ORDER = ("structure", "weights", "storage", "arithmetic")
@@ -73,7 +73,7 @@ def misfit(step: Any, wanted: Any) -> str | None:
     if not needs or has & set(needs):
         return None
     fitting = [name for name in PASSES.names() if _fits(name, has)]
-    there = f"a {wanted.kind} as configured has {' and '.join(sorted(has))} alone"
+    there = f"{with_article(wanted.kind)} as configured has {' and '.join(sorted(has))} alone"
     return f"{step.kind} works on {' or '.join(needs)}, but {there}; use {' or '.join(fitting)}, or leave it out"
 
 

@@ -44,6 +44,15 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     return f"{hint}Allowed: {', '.join(names) or '(none)'}"
 
 
+def with_article(kind: str) -> str:
+    """A kind of thing with its article.
+
+    >>> with_article("efficientnet_lite"), with_article("resnet")
+    ('an efficientnet_lite', 'a resnet')
+    """
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
 def require(module: str, extra: str) -> ModuleType:
     """Import a heavy dependency, or say which line installs it.
 

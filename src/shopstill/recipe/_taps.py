@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from shopstill.compress.distil import Distil
+from shopstill.core.errors import with_article
 from shopstill.models.families import AnyModel, taps
 from shopstill.recipe import Recipe
 from shopstill.recipe._chains import given, root
@@ -55,11 +56,11 @@ def _faults(terms: _Terms, model: AnyModel, recipe: Recipe) -> Iterator[str]:
         if any(other.across for other in terms):
             yield f"{term.loss} taps features, but a term that looks across compares scores alone; leave one out"
         if ours not in taps(model):
-            yield _lacks(term, ours, f"the network that learns, {_a(model.kind)},", taps(model))
+            yield _lacks(term, ours, f"the network that learns, {with_article(model.kind)},", taps(model))
         if teacher is None:
             yield f"{term.loss} taps features, but scores made elsewhere have none; leave it out, or train a teacher"
         elif (theirs or ours) not in taps(teacher.model):
-            yield _lacks(term, theirs or ours, f"the teacher, {_a(teacher.model.kind)},", taps(teacher.model))
+            yield _lacks(term, theirs or ours, f"the teacher, {with_article(teacher.model.kind)},", taps(teacher.model))
 
 
 def _lacks(term: Term, name: str, network: str, known: Sequence[str]) -> str:
@@ -68,12 +69,3 @@ def _lacks(term: Term, name: str, network: str, known: Sequence[str]) -> str:
         f"{term.loss} with tap {term.tap!r}: {network} has no feature {name!r}, but {found}; use one of these, or name "
         "the feature of each as LEARNER:TEACHER"
     )
-
-
-def _a(kind: str) -> str:
-    """A kind of network in words.
-
-    >>> _a("efficientnet_lite"), _a("resnet")
-    ('an efficientnet_lite', 'a resnet')
-    """
-    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"

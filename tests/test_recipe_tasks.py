@@ -97,6 +97,20 @@ _TOWERS = "{kind: towers, head: interaction, query: {kind: static}, product: {ki
         (
             "resnet50",
             "mobilenet",
+            "{loss: attention_transfer, tap: pooled}",
+            "attention_transfer with tap 'pooled': it compares where networks look, .* such as tap: map, or the loss",
+        ),
+        (
+            "resnet50",
+            "mobilenet",
+            "{loss: attention_transfer, tap: map_2:pooled}",
+            "which their features map and map_N",
+        ),
+        ("sequential", "small", "{loss: attention_transfer, tap: hidden}", "or the loss hint for other features"),
+        ("sequential", "small", "{loss: rkd_distance, tap: hidden}", None),
+        (
+            "resnet50",
+            "mobilenet",
             "{loss: attention_transfer, tap: map_2}",
             "attention_transfer with tap 'map_2': the teacher, a resnet, has no feature 'map_2', but pooled",
         ),

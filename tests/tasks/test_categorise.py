@@ -157,6 +157,10 @@ def test_a_shop_without_pictures_is_read_by_its_texts(tmp_path: Path) -> None:
     simulate(Simulate(products=120, queries=10, judged_per_query=2, events=0, seed=3), tmp_path / "shop")
     course = _course(Shop(tmp_path / "shop"))
     assert course.images is None
+    with pytest.raises(
+        ConfigError, match="'small_cnn' reads pictures, but no product of the shop names one; map image"
+    ):
+        course.create(SmallCNN(channels=(4,)), (), 0)
     assert course.outputs("test", course.create(BAG, (), 0)).shape[1] == course.width
 
 

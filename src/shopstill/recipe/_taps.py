@@ -13,6 +13,8 @@ from shopstill.recipe.parts import members
 from shopstill.types import Term
 
 _Terms = tuple[Term, ...]
+_OF_MAPS = "attention_transfer"
+"""The loss that needs as many numbers of both networks, at the same places; others project, or compare rows."""
 
 
 def tap_faults(recipe: Recipe) -> Iterator[str]:
@@ -57,6 +59,11 @@ def _faults(terms: _Terms, model: AnyModel, recipe: Recipe) -> Iterator[str]:
             yield f"{term.loss} taps features, but a term that looks across compares scores alone; leave one out"
         if ours not in taps(model):
             yield _lacks(term, ours, f"the network that learns, {with_article(model.kind)},", taps(model))
+        if term.loss == _OF_MAPS and not all(name.startswith("map") for name in (ours, theirs or ours)):
+            yield (
+                f"{term.loss} with tap {term.tap!r}: it compares where networks look, which their features map and "
+                "map_N tell; use one of these, such as tap: map, or the loss hint for other features"
+            )
         if teacher is None:
             yield f"{term.loss} taps features, but scores made elsewhere have none; leave it out, or train a teacher"
         elif (theirs or ours) not in taps(teacher.model):

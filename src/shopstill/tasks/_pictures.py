@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shopstill.core.errors import DataError
+from shopstill.core.errors import ConfigError, DataError
 from shopstill.data.class_groups import silent
 from shopstill.data.classes import ClassRows
 from shopstill.data.images import ImageForm, Images, read_images
@@ -65,6 +65,19 @@ def pictures_of(shop: Shop, rows: ClassRows, form: ImageForm) -> Images | None:
         )
         log.log(level, told, without, len(found), found.missing, len(found.rejects))
     return found
+
+
+def check_seen(wanted: Any, images: Images | None) -> None:
+    """That there are pictures for a network that reads them.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if images is None:
+        raise ConfigError(
+            f"{wanted.kind!r} reads pictures, but no product of the shop names one; map image to their files, or use "
+            "bag or text_encoder"
+        )
 
 
 def learnable(split: pa.Table, rows: ClassRows, images: Images | None) -> pa.Table:

@@ -32,12 +32,12 @@ from shopstill.export.bundle import About
 from shopstill.export.label import write_label_bundle
 from shopstill.losses._classes import effective_number, inverse_frequency
 from shopstill.models import label as networks
-from shopstill.models.label import Augment, Augmented, LabelFeed, LabelModel, LabelRows, TextNetwork
+from shopstill.models.label import Augment, Augmented, Bag, LabelFeed, LabelModel, LabelRows, TextEncoder, TextNetwork
 from shopstill.tasks import _answers
 from shopstill.tasks._bins import binned
 from shopstill.tasks._classed import Products
 from shopstill.tasks._course import Form, Measures, Part
-from shopstill.tasks._pictures import Taken, learnable, pictures_of, unread
+from shopstill.tasks._pictures import Taken, check_seen, learnable, pictures_of, unread
 from shopstill.tasks._rows import RowCourse
 from shopstill.tasks._turns import call_of
 from shopstill.train.batches import Told
@@ -165,7 +165,13 @@ class CategoriseCourse(RowCourse[LabelModel, Products]):
     # Learning
 
     def create(self, wanted: Any, members: Sequence[Path], seed: int, *, taught: bool = True) -> LabelModel:
-        """A network for these classes and pictures, with its starting weights."""
+        """A network for these classes and pictures, with its starting weights.
+
+        Raises:
+            ConfigError: it reads pictures, and there are none; or its start does not fit.
+        """
+        if not isinstance(wanted, Bag | TextEncoder):
+            check_seen(wanted, self.images)
         form = self._task.pictures
         size = (form.height, form.width) if form else None
         return networks.create(wanted, self.rows.classes, next(iter(members), None), seed, size)

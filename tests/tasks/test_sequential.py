@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -251,16 +252,27 @@ def _bought(folder: Path, histories: list[list[int]]) -> Shop:
 
 
 @pytest.mark.parametrize(
-    ("length", "changes", "settings"),
-    [(3, {}, {}), (2, {}, {}), (9, {"parted": "time"}, {"valid": 0.0})],
+    ("length", "core", "told"),
+    [
+        (3, 1, "train 0, valid 20, test 20), and each needs some: a shopper needs 4 events to be in all; take in more"),
+        (3, 2, "take in more events, or lower task.histories.core"),
+        (2, 1, "train 20, valid 0, test 0"),
+    ],
 )
-def test_histories_that_leave_a_part_without_a_question_are_refused(
-    tmp_path: Path, length: int, changes: dict, settings: dict
-) -> None:
+def test_shoppers_of_too_few_events_are_refused(tmp_path: Path, length: int, core: int, told: str) -> None:
     shop = _bought(tmp_path, [[(start + step) % length for step in range(length)] for start in range(20)])
-    task = Sequential(histories=HistoryConfig(core=1), **changes)
-    with pytest.raises(DataError, match=r"a part has no question \(train .*split.valid and split.test must be above 0"):
-        task.split(shop, SplitConfig(**settings))
+    with pytest.raises(DataError, match=re.escape(told)) as found:
+        Sequential(histories=HistoryConfig(core=core)).split(shop, SplitConfig())
+    assert ("lower task.histories.core" in str(found.value)) == (core > 1)
+    assert "split" not in str(found.value), "shares part no histories by the last event"
+
+
+def test_moments_that_leave_nothing_to_choose_the_epoch_by_are_refused(tmp_path: Path) -> None:
+    shop = _bought(tmp_path, [[(start + step) % 9 for step in range(9)] for start in range(20)])
+    with pytest.raises(
+        DataError, match=r"a part has no question \(train .*, valid 0, .*: split\.valid is 0; give it a"
+    ):
+        Sequential(histories=HistoryConfig(core=1), parted="time").split(shop, SplitConfig(valid=0.0))
 
 
 def test_fewer_items_than_are_shown(tmp_path: Path) -> None:

@@ -36,8 +36,13 @@ def asked(histories: Histories, part: Part, name: str) -> pa.Table:
     )
 
 
-def check_parts(parts: Parts) -> None:
+def check_parts(parts: Parts, parted: str, core: int) -> None:
     """That there is something to learn from, to choose the epoch by, and to test on.
+
+    Args:
+        parts: the questions.
+        parted: how histories were parted: ``last`` or ``time``.
+        core: how many events a shopper and an item had to have.
 
     Raises:
         DataError: there is not.
@@ -45,11 +50,13 @@ def check_parts(parts: Parts) -> None:
     sizes = {name: len(getattr(parts, name)) for name in ("train", "valid", "test")}
     if not all(sizes.values()):
         told = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
-        raise DataError(
-            f"histories: a part has no question ({told}): each needs some. With parted: last a shopper needs 4 events "
-            "to be in all; with parted: time split.valid and split.test must be above 0. Take in more events, or lower "
-            "task.histories.core"
-        )
+        if parted == "time":
+            # An empty test part, and shares that leave a part empty, are refused where histories are parted.
+            cause = "split.valid is 0; give it a share above 0, such as 0.1"
+        else:
+            lower = ", or lower task.histories.core" if core > 1 else ""
+            cause = f"a shopper needs 4 events to be in all; take in more events{lower}"
+        raise DataError(f"histories: a part has no question ({told}), and each needs some: {cause}")
 
 
 def unit_ids(histories: Histories, part: Part) -> list[str]:

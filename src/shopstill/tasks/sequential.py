@@ -111,9 +111,8 @@ class Sequential:
         """The questions of the validation and the test part: ``shopper_id, upto, product_id, split``."""
         histories = read_histories(shop, self.histories)
         parts = self.parts(histories, settings)
-        check_parts(parts)
-        tables = [asked(histories, parts.valid, "valid"), asked(histories, parts.test, "test")]
-        return pa.concat_tables(tables)
+        check_parts(parts, self.parted, self.histories.core)
+        return pa.concat_tables([asked(histories, parts.valid, "valid"), asked(histories, parts.test, "test")])
 
     def parts(self, histories: Histories, settings: SplitConfig) -> Parts:
         """Histories, parted; of more questions than can be ranked among all items in minutes, some are drawn."""

@@ -79,7 +79,7 @@ def test_the_lineage_says_what_became_of_the_rows(text: str) -> None:
         "rows read: products 39,000, queries 9,463",
         "rows kept: products 38,211, queries 9,463",
         "rows set aside: products: wrong type 789",
-        "left out of learning: picture cannot be used 4",
+        "left out: picture cannot be used 4",
     ):
         assert f"<li>{said}</li>" in text
     assert "rows repeated" not in text

@@ -20,7 +20,7 @@ _ROWS = {
     "kept": "rows kept",
     "repeated": "rows repeated",
     "rejected": "rows set aside",
-    "left_out": "left out of learning",
+    "left_out": "left out",
 }
 
 

@@ -234,7 +234,8 @@ def test_folders_of_sides_are_no_classes_and_are_kept_where_asked(take_in, caplo
     assert linked[SIDED[-1]] == "test"
     assert "1 products are the same as one that the publisher holds out" in caplog.text
     sides(rows)
-    assert "the publisher's own sides (train 18, valid 18, test 18) are not kept" in caplog.text
+    told = "(train 18, valid 18, test 18) are not kept; products are parted by chance: set split.publisher: true"
+    assert told in caplog.text
 
 
 def test_without_a_validation_side_some_of_the_training_products_choose_the_epoch(take_in) -> None:

@@ -116,3 +116,16 @@ def test_a_file_in_a_folder_that_cannot_be_seen_is_in_no_part(tmp_path: Path) ->
     split, _ = _parted(Shop(tmp_path / "in" / "shop"))
     assert len(split) == 15
     assert left_out_of(split) == {"picture cannot be used": 5}
+
+
+def test_a_part_whose_pictures_all_cannot_be_used_is_refused_with_the_cause(tmp_path: Path) -> None:
+    for number in range(20):
+        place = tmp_path / "p" / "AB"[number % 2] / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(b"no picture")
+    Image.new("RGB", (8, 8)).save(tmp_path / "p" / "A" / "0.png")
+    ingest(ImageFolder(path=tmp_path / "p").read(), tmp_path / "in")
+    with pytest.raises(
+        DataError, match=r"split: no product to .*: of all \d+ that there were the picture cannot be used"
+    ):
+        _parted(Shop(tmp_path / "in" / "shop"))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from shopstill.core.errors import ConfigError
+from shopstill.core.errors import ConfigError, DataError
 from shopstill.data.deal import Group, deal
 
 log = logging.getLogger(__name__)
 
 SIDE = "split"
 """The attribute of a product that names its side."""
+
+NEEDED = ("train", "test")
+"""The sides without which a publisher's are of no use."""
 
 SIDE_NAMES = {"train": "train", "val": "valid", "valid": "valid", "validation": "valid", "test": "test"}
 
@@ -34,12 +37,13 @@ def publishers(
         strata: names of the classes.
 
     Raises:
-        ConfigError: no product is to be trained on, or none to be tested on.
-        DataError: there are too few products to choose from.
+        ConfigError: the products name no training side or no test side; or none chooses the epoch, and ``valid`` is 0.
+        DataError: all of the training side are one with held-out products, or too few are left to choose from.
     """
-    if not any(given.values()):
+    if lacking := [side for side in NEEDED if side not in given.values()]:
         raise ConfigError(
-            "split.publisher: the products name no sides, such as folders train and test; set it to false"
+            f"split.publisher: true, but the products name no {' and no '.join(lacking)} side, as folders of these "
+            "names would; set it to false"
         )
     sides: dict[str, str] = {}
     training: list[Group] = []
@@ -54,6 +58,16 @@ def publishers(
     if len(sides) < len(given):
         told = "%d products are the same as one that the publisher holds out, or have no side; they are left out"
         log.warning(told, len(given) - len(sides))
-    if valid and "valid" not in sides.values():
+    if not training:
+        raise DataError(
+            "split.publisher: true, but every product of the training side is the same as one that the publisher holds "
+            "out, so that none is left to learn from; set it to false"
+        )
+    if "valid" not in sides.values():
+        if not valid:
+            raise ConfigError(
+                "split.valid: 0, but the publisher names no validation side; give it a share above 0, such as 0.1, of "
+                "the training side"
+            )
         sides |= deal(training, {"valid": valid}, "train", seed, strata=strata, each=True, of="products")
     return sides

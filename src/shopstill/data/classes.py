@@ -15,7 +15,7 @@ from pydantic import Field
 from shopstill.core.config import config
 from shopstill.core.errors import ConfigError, DataError
 from shopstill.data.class_groups import groups, parts, worded
-from shopstill.data.class_sides import publishers, side_of
+from shopstill.data.class_sides import NEEDED, publishers, side_of
 from shopstill.data.class_words import ClassWords
 from shopstill.data.deal import deal
 from shopstill.data.shop import Shop
@@ -165,8 +165,9 @@ def split_classes(
 def _warn(given: Iterable[str | None]) -> None:
     there = Counter(filter(None, given))
     if there:
-        told = "the publisher's own sides (%s) are not kept; products are parted by chance: set split.publisher: true"
-        log.warning(told, ", ".join(f"{side} {count:,}" for side, count in there.items()))
+        told = "the publisher's own sides (%s) are not kept; products are parted by chance%s"
+        advice = ": set split.publisher: true" if all(side in there for side in NEEDED) else ""
+        log.warning(told, ", ".join(f"{side} {count:,}" for side, count in there.items()), advice)
 
 
 def _named(shop: Shop, level: int | None) -> tuple[list[str | None], dict[str, tuple[str, ...]]]:

@@ -98,14 +98,19 @@ class Categorise:
         return unread(models, self.pictures, self.augment)
 
     def split(self, shop: Shop, settings: SplitConfig) -> pa.Table:
-        """The part of each product; those that look the same are in one, and ``learnable`` says which have none."""
+        """The part of each product; those that look the same are in one, and ``learnable`` says which have none.
+
+        Raises:
+            ConfigError: the shares leave nothing to train on, or the publisher's sides cannot be had.
+            DataError: a part has no product, or none whose picture can be used.
+        """
         rows = class_rows(shop, self.classes)
         images = self.images(shop, rows)
-        found = learnable(split_classes(rows, settings, images.contents if images else None), rows, images)
-        missing = {"train", "valid", "test"} - set(found.column("split").to_pylist())
-        if missing:
-            part = min(missing)
-            raise DataError(f"split: no product to {_FOR[part]}; give split.valid and split.test shares above 0")
+        parted = split_classes(rows, settings, images.contents if images else None)
+        found = learnable(parted, rows, images)
+        left = set(found["split"].to_pylist())
+        for part in (part for part in _FOR if part not in left):
+            raise DataError(f"split: no product to {_FOR[part]}{_why(parted['split'].to_pylist().count(part))}")
         return found
 
     def images(self, shop: Shop, rows: ClassRows) -> Images | None:
@@ -278,6 +283,13 @@ class CategoriseCourse(RowCourse[LabelModel, Products]):
     def texts(self) -> list[str]:
         """The text of every product."""
         return self._texts
+
+
+def _why(lost: int) -> str:
+    """Why a part is empty, of which pictures cost so many products, and what to do."""
+    if not lost:
+        return "; give split.valid and split.test shares above 0"
+    return f": of all {lost:,} that there were the picture cannot be used; mend them, or set task.pictures: null"
 
 
 categorise = Categorise

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from shopstill import pipeline
+from shopstill import cli, pipeline
 from shopstill.core.config import build
 from shopstill.core.errors import ConfigError, DataError
 from shopstill.data.shop import Shop
-from shopstill.recipe import Recipe
+from shopstill.recipe import Recipe, read
 from shopstill.recipe.check import check
 
 from .test_documents import ROOT, blocks
@@ -63,6 +63,25 @@ def _recipe(number: int = 0, **changes: Any) -> Recipe:
 
 def _python(number: int) -> None:
     exec(compile(_blocks("python")[number], str(PAGE), "exec"), {"__name__": "__main__"})
+
+
+def test_the_recipe_has_no_fault_and_runs_to_its_report(shop: Path, tiny_start: Path) -> None:
+    """The page's own recipe is checked; it runs with a smaller teacher and student, which are judged in less time."""
+    (shop / "my-shop.yaml").write_text(_blocks("yaml")[0], encoding="utf-8")
+    assert cli.main(["recipe", "check", "my-shop.yaml"]) == 0
+    quick = "{epochs: 1, batch_rows: 32}"
+    side = f"{{kind: static, start: {tiny_start}, max_tokens: 16}}"
+    changes = [
+        f"teacher={{kind: cross, model: {{start: {tiny_start}, max_tokens: 24}}, training: {quick}}}",
+        f"students.fast.model={{kind: towers, head: interaction, width: 8, query: {side}, product: {side}}}",
+        f"students.fast.training={quick}",
+        *(f"judging.{name}=100" for name in ("resamples", "slice_resamples", "permutations")),
+        "timing=null",
+    ]
+    made = pipeline.run(read(Path("my-shop.yaml"), changes))
+    assert made[-1].path == Path("runs/my-shop/report")
+    page = (made[-1].path / "report.html").read_text(encoding="utf-8")
+    assert "rows set aside: products: " in page
 
 
 def test_the_files_are_read_as_the_page_says(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:

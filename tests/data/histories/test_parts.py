@@ -78,7 +78,7 @@ def test_by_time_no_side_shares_a_moment(some: Callable[..., Histories]) -> None
 def test_by_time_refuses_what_has_no_times(some: Callable[..., Histories]) -> None:
     histories = some([(1, 0), (2, 1), (1, 2)])
     for valid, test in ((0.5, 0.5), (-0.1, 0.1), (0.1, 0.0)):
-        with pytest.raises(ConfigError, match="by_time"):
+        with pytest.raises(ConfigError, match="parted: time: valid"):
             by_time(histories, valid, test)
     with pytest.raises(DataError, match="a part is empty"):
         by_time(some([(1, 5), (2, 5), (1, 5)]))
@@ -89,5 +89,5 @@ def test_by_time_refuses_what_has_no_times(some: Callable[..., Histories]) -> No
         start_U=histories.start_U,
         time_E=np.arange(3),
     )
-    with pytest.raises(DataError, match="leave_one_out"):
+    with pytest.raises(DataError, match="use parted: last"):
         by_time(places)

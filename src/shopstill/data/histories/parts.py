@@ -118,10 +118,12 @@ def by_time(histories: Histories, valid: float = 0.1, test: float = 0.1) -> Part
         DataError: times are places in histories, or so alike that a part is empty.
     """
     if not (valid >= 0 and test > 0 and valid + test < 1):
-        raise ConfigError(f"by_time: valid {valid} and test {test}; needed: valid ≥ 0, test > 0, valid + test < 1")
+        raise ConfigError(f"parted: time: valid {valid} and test {test}; needed: valid ≥ 0, test > 0, valid + test < 1")
     time_E, length_U = histories.time_E, histories.lengths()
     if len(time_E) and time_E.max() < _DAY:
-        raise DataError("by_time: every event is of 1970-01-01: its time is a place in a history; use leave_one_out")
+        raise DataError(
+            "parted: time: every event is of 1970-01-01, so its time is a place in a history; use parted: last"
+        )
     at = [min(int(share * len(time_E)), len(time_E) - 1) for share in (1 - valid - test, 1 - test)]
     cuts = np.partition(time_E, at)[at]
     trained_U, valid_U = (_before(histories, cut) for cut in cuts)
@@ -131,7 +133,7 @@ def by_time(histories: Histories, valid: float = 0.1, test: float = 0.1) -> Part
     train = _between(histories, np.ones_like(trained_U), trained_U)
     if not len(train) or not len(kept[1]) or (valid > 0 and not len(kept[0])):
         sizes = f"train {len(train):,}, valid {len(kept[0]):,}, test {len(kept[1]):,} questions"
-        raise DataError(f"by_time: a part is empty ({sizes}); take other shares, or use leave_one_out")
+        raise DataError(f"parted: time: a part is empty ({sizes}); take other shares, or use parted: last")
     return Parts(
         train=train,
         valid=kept[0],

@@ -16,7 +16,8 @@ Gains are the grades, 0 to 3 (*exp*: 2^grade − 1); a product is relevant from 
 bootstraps over queries, p-values paired permutation tests against *lexical*, corrected by Holm within a metric. The
 budget is so long that nothing is cut, so that the answers, not the machine, are measured.
 
-Run: ``python -m benchmarks.retrieval --bundles BUNDLE …``.
+Run: ``shopstill export recipes/homedepot-find.yaml find``, then ``python -m benchmarks.retrieval``; ``--bundles`` names
+others.
 """
 
 from __future__ import annotations
@@ -218,9 +219,7 @@ def _asked(engine: Engine, queries: Sequence[str], how: Mapping[str, Any]) -> li
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    usual = [
-        Path(f"runs/{run}/bundle/{name}/bundle") for run, name in (("homedepot", "fast"), ("homedepot-find", "find"))
-    ]
+    usual = [Path("bundles/homedepot-find/find")]
     parser.add_argument("--bundles", type=Path, nargs="+", default=usual, help="of students with towers")
     parser.add_argument("--data", type=Path, default=DATA / "chorus", help="the Icecat catalogue and its ratings")
     parser.add_argument("--resamples", type=int, default=10_000)

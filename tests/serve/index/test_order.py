@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from shopstill.core.errors import DataError
+from shopstill.core.errors import ArtifactError, DataError
 from shopstill.serve.engine.legs import by_words
 from shopstill.serve.forms import Filters, Product
 from shopstill.serve.index.facets import Wanted
-from shopstill.serve.index.generation import build, open_generation
+from shopstill.serve.index.generation import FORMAT, build, open_generation
 from shopstill.serve.index.live import Live, create
 from shopstill.serve.index.order import by_category
+from shopstill.serve.index.place import FIRST
 
 KINDS = [("home", "mugs"), ("toys", "cars"), ("home",), ()]
 
@@ -85,6 +86,19 @@ def test_an_id_that_is_there_twice_leaves_nothing_behind(tmp_path: Path) -> None
     with pytest.raises(DataError, match="'p3' is there twice"):
         build(tmp_path / "made", [*catalogue(), catalogue()[3]], [], 61)
     assert not [*tmp_path.iterdir()]
+
+
+def test_an_index_of_another_version_is_refused_and_built_anew(tmp_path: Path) -> None:
+    came, folder = catalogue(), tmp_path / "index"
+    create(folder, came, [], len(came))
+    stated = folder / FIRST / "generation.json"
+    stated.write_text(stated.read_text().replace(f'"format": {FORMAT}', '"format": 1'))
+    with pytest.raises(ArtifactError, match=f"format 1, and this version reads {FORMAT}; .*--anew"):
+        Live(folder)
+    create(folder, came, [], len(came), anew=True)
+    live = Live(folder)
+    assert listed(live) == [product.id for product in came]
+    live.close()
 
 
 def test_no_products_have_an_order_too() -> None:

@@ -31,6 +31,7 @@ from shopstill.serve.index.writer import Writer
 FORMAT = 2
 WORDS = "words"
 _STATED, _PLACES, _MODELS, _AHEAD, _SPOOL = "generation.json", "places.npy", "models", "ahead", "spool"
+_ANEW = "build it anew from the catalogue: shopstill serve BUNDLE --products CATALOGUE --anew"
 _AT_ONCE = 8192
 _HEAP = 512_000_000
 """Bytes held before a piece of the lexical index is written: a search goes through one large piece in less time than
@@ -97,13 +98,10 @@ def open_generation(folder: Path) -> Generation:
     try:
         stated = json.loads((folder / _STATED).read_text(encoding="utf-8"))
     except (OSError, ValueError) as cause:
-        raise ArtifactError(
-            f"{folder}: no generation of an index here ({cause}); remove the index and build it anew"
-        ) from None
+        raise ArtifactError(f"{folder}: no generation of an index here ({cause}); {_ANEW}") from None
     if stated.get("format") != FORMAT:
         raise ArtifactError(
-            f"{folder / _STATED}: an index of format {stated.get('format')}, and this version reads {FORMAT}; "
-            "remove the index and build it anew"
+            f"{folder / _STATED}: an index of format {stated.get('format')}, and this version reads {FORMAT}; {_ANEW}"
         )
     found = Generation(
         folder=folder,

@@ -35,7 +35,7 @@ def config(kind: str, start: Path) -> Config:
         "both": Both(image=picture, text=tokens, width=8),
         "transformer": transformer,
         "cross": Both(image=picture, text=transformer, fusion="cross", width=8),
-        "enlarged": EfficientNetLite(start=None, enlarge=2),
+        "scaled": EfficientNetLite(start=None, scale=2),
     }[kind]
 
 

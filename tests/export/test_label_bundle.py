@@ -33,7 +33,7 @@ def bundle(tiny_start: Path, tmp_path_factory: pytest.TempPathFactory) -> Writte
 
 
 @pytest.mark.parametrize(
-    "kind", [*KINDS, *(pytest.param(k, marks=pytest.mark.slow) for k in ("transformer", "cross", "enlarged"))]
+    "kind", [*KINDS, *(pytest.param(k, marks=pytest.mark.slow) for k in ("transformer", "cross", "scaled"))]
 )
 def test_a_bundle_says_what_its_model_says(kind: str, bundle: Written) -> None:
     made, folder = bundle(kind)

@@ -18,7 +18,7 @@ _ROWS, _IDS = 3, 7
 def graphs(network: LabelNetwork, size: tuple[int, int] | None) -> dict[str, Graph]:
     """``classes``: pixels [B, H, W, 3] as files have them, ids [B, T] with where one stands, or all; to logits.
 
-    What scales and enlarges pixels is in the graph, and the height and width are fixed.
+    What scales pixels and pictures is in the graph, and the height and width are fixed.
 
     Args:
         network: in evaluation mode.

@@ -31,7 +31,7 @@ IMAGES: dict[str, dict[str, Any]] = {
         "activation": "hard_swish",
         "stem": "small",
     },
-    "efficientnet_lite": {"kind": "efficientnet_lite", "start": None, "enlarge": 2},
+    "efficientnet_lite": {"kind": "efficientnet_lite", "start": None, "scale": 2},
     "small_cnn": {"kind": "small_cnn", "channels": [8, 12, 16]},
 }
 

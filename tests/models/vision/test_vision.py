@@ -90,7 +90,7 @@ def test_published_weights_see_what_they_were_taught(variant: str) -> None:
         pytest.skip("needs the fashion pictures; set SHOPSTILL_DATA")
     image = pytest.importorskip("PIL.Image")
     given = weights(variant)
-    made = body(EfficientNetLite(variant=variant, start=None, enlarge=3))  # type: ignore[arg-type]
+    made = body(EfficientNetLite(variant=variant, start=None, scale=3))  # type: ignore[arg-type]
     made.load_state_dict(ours(given))
     with (FASHION / "styles.csv").open(encoding="utf-8") as file:
         wanted = [r["id"] for r in csv.DictReader(file) if r["articleType"] == "Sunglasses"]
@@ -167,11 +167,13 @@ def test_pixels_are_scaled_inside() -> None:
     torch.testing.assert_close(list(made.body(scaled).values())[-1], found.map_BCHW)
 
 
-def test_an_enlarged_picture_is_one_given_larger() -> None:
+@pytest.mark.parametrize("scale", [0.5, 0.7, 2.0])
+def test_a_scaled_picture_is_one_given_larger_or_smaller(scale: float) -> None:
     given = pixels()
-    plain, twice = (body(EfficientNetLite(start=None, enlarge=n)).eval() for n in (1, 2))
-    twice.load_state_dict(plain.state_dict())
-    larger = nn.functional.interpolate(given.permute(0, 3, 1, 2).float(), scale_factor=2.0, mode="bilinear")
-    found = PictureReader(twice).eval()(given).pooled_BD
-    expected = PictureReader(plain).eval()(larger.permute(0, 2, 3, 1)).pooled_BD
+    plain, other = (body(EfficientNetLite(start=None, scale=n)).eval() for n in (1.0, scale))
+    other.load_state_dict(plain.state_dict())
+    size = tuple(round(scale * side) for side in given.shape[1:3])
+    scaled = nn.functional.interpolate(given.permute(0, 3, 1, 2).float(), size, mode="bilinear")
+    found = PictureReader(other).eval()(given).pooled_BD
+    expected = PictureReader(plain).eval()(scaled.permute(0, 2, 3, 1)).pooled_BD
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)

@@ -68,12 +68,13 @@ class EfficientNetLite:
     No squeezing, ReLU6, and padding as TensorFlow does it (Liu 2020, https://blog.tensorflow.org/2020/03/
     higher-accuracy-on-vision-models-with-efficientnet-lite.html; Tan and Le 2019, arXiv:1905.11946). ``start`` may also
     be ``efficientnet-lite0`` or ``efficientnet-lite2``, or a ``.pth`` file of these. The weights know pictures of about
-    224 pixels: small ones are made ``enlarge`` times as wide and high inside the network.
+    224 pixels: inside the network they are made ``scale`` times as wide and high; less than 1 costs quality, and saves
+    time.
     """
 
     kind: Literal["efficientnet_lite"] = "efficientnet_lite"
     variant: Literal["lite0", "lite2"] = "lite0"
-    enlarge: int = Field(default=1, ge=1, le=8)
+    scale: float = Field(default=1.0, ge=0.125, le=8)
     dropout: Dropout = 0.2
     start: str | None = "efficientnet-lite0"
 

@@ -51,7 +51,7 @@ class EfficientNetLiteBody(Body):
     def __init__(self, config: EfficientNetLite, widths: Widths) -> None:
         super().__init__()
         style = Style(activation="relu6", same=True, eps=1e-3, momentum=0.01)
-        self._enlarge = config.enlarge
+        self._scale = config.scale
         stem = widths("stem", _STEM)
         self.stem = ConvNorm(PIXELS, stem, style, 3, 2)
         self.blocks, before = inverted(_stages(config.variant), stem, widths, style)
@@ -59,9 +59,10 @@ class EfficientNetLiteBody(Body):
         self.last = ConvNorm(before, self.out, style)
 
     def forward(self, x_BCHW: Tensor) -> dict[int, Tensor]:
-        """The last map of each size, in pixels of the enlarged picture."""
-        if self._enlarge > 1:
-            x_BCHW = F.interpolate(x_BCHW, scale_factor=float(self._enlarge), mode="bilinear", align_corners=False)
+        """The last map of each size, in pixels of the scaled picture."""
+        if self._scale != 1:
+            size = [max(1, round(self._scale * side)) for side in x_BCHW.shape[2:]]
+            x_BCHW = F.interpolate(x_BCHW, size=size, mode="bilinear", align_corners=False, antialias=False)
         return through(self.stem(x_BCHW), 2, self.blocks, self.last)
 
 

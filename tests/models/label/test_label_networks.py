@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,6 +82,20 @@ def test_a_student_starts_from_the_parts_of_a_teacher_of_both(make: Make, rows: 
     fresh = create(image.network.config, CLASSES, tmp_path, 5).network.eval()
     torch.testing.assert_close(fresh(given["image_BHWC"]).features["pooled"], found["image"])
     torch.testing.assert_close(text.network(**inputs(text, rows)).features["pooled"], found["text"])
+
+
+@pytest.mark.parametrize("last", [1280, 16])
+def test_a_student_of_fewer_stages_takes_the_first_of_its_start(last: int, make: Make, tmp_path: Path) -> None:
+    families.save(make("efficientnet_lite"), tmp_path)
+    options: dict[str, Any] = {"start": "teacher", "stages": 3, "last": last}
+    first, other = (make("efficientnet_lite", seed=seed, teacher=tmp_path, **options).network for seed in (0, 1))
+    given = families.load(tmp_path).network.reader.body.state_dict()
+    taken = create(first.config, CLASSES, tmp_path, 0).network.reader.body.state_dict()
+    assert max(int(name.split(".")[1]) for name in taken if name.startswith("blocks.")) == 4
+    assert all(torch.equal(value, given[name]) for name, value in taken.items() if not name.startswith("last."))
+    # What comes last reads other channels now.
+    assert len(taken["last.conv.weight"]) == last
+    assert not torch.equal(first.reader.body.last.conv.weight, other.reader.body.last.conv.weight)
 
 
 def test_a_start_of_other_sizes_is_refused(make: Make, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from shopstill.models.label.model import LabelModel
 from shopstill.models.label.networks import BothNetwork, ImageNetwork, TextNetwork
 from shopstill.models.label.texts import BagBody, EncoderBody, TextBody, positions
 from shopstill.models.vision import EfficientNetLite, Picture, PictureReader, body
-from shopstill.models.vision.efficientnet_lite import ours
+from shopstill.models.vision.efficientnet_lite import ours, taken
 
 _TEACHER = "teacher"
 
@@ -69,6 +69,8 @@ def _reader(wanted: Picture, teacher: Path | None) -> PictureReader:
             f"start {wanted.start!r}: a {wanted.kind} starts from 'teacher', a model's folder, or null; only "
             f"efficientnet_lite has published weights, such as {', '.join(pretrained.IMAGES)}"
         )
+    if isinstance(wanted, EfficientNetLite):
+        state = taken(state, made.body.state_dict())
     _fill(made.body, state, wanted.start)
     return made
 

@@ -68,13 +68,16 @@ class EfficientNetLite:
     No squeezing, ReLU6, and padding as TensorFlow does it (Liu 2020, https://blog.tensorflow.org/2020/03/
     higher-accuracy-on-vision-models-with-efficientnet-lite.html; Tan and Le 2019, arXiv:1905.11946). ``start`` may also
     be ``efficientnet-lite0`` or ``efficientnet-lite2``, or a ``.pth`` file of these. The weights know pictures of about
-    224 pixels: inside the network they are made ``scale`` times as wide and high; less than 1 costs quality, and saves
-    time.
+    224 pixels: inside the network they are made ``scale`` times as wide and high. Of its seven stages the first
+    ``stages`` are kept: those behind them see a small picture at a few places, and hold most of the weights. ``last``
+    channels are pooled. Where the start has more stages, or other ``last`` channels, the rest of it is taken.
     """
 
     kind: Literal["efficientnet_lite"] = "efficientnet_lite"
     variant: Literal["lite0", "lite2"] = "lite0"
     scale: float = Field(default=1.0, ge=0.125, le=8)
+    stages: int = Field(default=7, ge=2, le=7)
+    last: int = Field(default=1280, ge=8)
     dropout: Dropout = 0.2
     start: str | None = "efficientnet-lite0"
 

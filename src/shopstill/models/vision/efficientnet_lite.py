@@ -15,7 +15,7 @@ from shopstill.models.vision.config import EfficientNetLite
 from shopstill.models.vision.layers import PIXELS, Body, ConvNorm, Style, Widths, eighths
 from shopstill.models.vision.mobilenet import Stage, inverted, through
 
-_STEM, _LAST = 32, 1280
+_STEM = 32
 _STAGES = (
     Stage(1, 16, 1, 1, 3),
     Stage(6, 24, 2, 2, 3),
@@ -54,8 +54,8 @@ class EfficientNetLiteBody(Body):
         self._scale = config.scale
         stem = widths("stem", _STEM)
         self.stem = ConvNorm(PIXELS, stem, style, 3, 2)
-        self.blocks, before = inverted(_stages(config.variant), stem, widths, style)
-        self.out = widths("last", _LAST)
+        self.blocks, before = inverted(_stages(config.variant)[: config.stages], stem, widths, style)
+        self.out = widths("last", config.last)
         self.last = ConvNorm(before, self.out, style)
 
     def forward(self, x_BCHW: Tensor) -> dict[int, Tensor]:
@@ -91,3 +91,22 @@ def ours(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         elif first in _PARTS:
             found[f"{_PARTS[first]}.{rest[0]}"] = value
     return found
+
+
+def taken(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a network of fewer stages, or with another last convolution, takes of one that it starts from.
+
+    Args:
+        state: of the one that it starts from.
+        own: of itself; its last convolution stays its own where the other's is of another size.
+
+    >>> import torch
+    >>> given = {"stem": torch.ones(2), "blocks.6": torch.ones(2), "last.conv": torch.ones(5)}
+    >>> found = taken(given, {"stem": torch.zeros(2), "last.conv": torch.zeros(3)})
+    >>> {name: value.tolist() for name, value in found.items()}
+    {'stem': [1.0, 1.0], 'last.conv': [0.0, 0.0, 0.0]}
+    """
+    last = {name: value for name, value in own.items() if name.startswith("last.")}
+    fits = all(name in state and state[name].shape == value.shape for name, value in last.items())
+    found = {name: value for name, value in state.items() if name in own or not name.startswith("blocks.")}
+    return found if fits else found | last

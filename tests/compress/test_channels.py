@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from shopstill.compress._calibration import Calibration
 from shopstill.compress.channels import Channels
 from shopstill.core.errors import ConfigError
 from shopstill.models import families
-from shopstill.models.label import LabelModel, LabelRows, create
+from shopstill.models.label import Augment, Augmented, LabelModel, LabelRows, create
 from shopstill.models.vision import counts
 from shopstill.train.batches import Examples
 from shopstill.train.predict import predict
@@ -83,6 +84,23 @@ def test_channels_go_and_what_is_left_is_a_model(
     np.testing.assert_array_equal(logits(families.load(tmp_path / "made"), rows), found)
     again = Channels(share=0.5, **{"multiple": 2, **way}).apply(make(kind), calibration(rows, tmp_path / "fit"))
     np.testing.assert_array_equal(logits(again, rows), found)
+
+
+def test_what_augmentation_draws_follows_from_the_seed(make: Any, rows: LabelRows, tmp_path: Path) -> None:
+    """Whatever drew numbers before: a chain that goes on after a kill, or beside others, finds the same channels."""
+    plain, model = calibration(rows, tmp_path / "fit"), make("resnet 18")
+
+    def examples(given: LabelModel, most: int | None) -> Augmented:
+        return Augmented(examples=plain.examples(given, most), augment=Augment(shift=2), classes=3)
+
+    given, found = replace(plain, examples=examples), []
+    for draws in (0, 3):
+        torch.rand(draws)
+        made = Channels(share=0.5, multiple=1).apply(model, given)
+        found.append({name: value.clone() for name, value in made.network.state_dict().items()})
+    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
+    batch, still = next(iter(given.batches(model, 8))), next(iter(plain.batches(model, 8)))
+    assert not torch.equal(batch.inputs["image_BHWC"], still.inputs["image_BHWC"])
 
 
 def _flops(model: LabelModel, rows: LabelRows) -> int:

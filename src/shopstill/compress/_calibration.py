@@ -83,11 +83,14 @@ class Calibration:
         return replace(self, examples=examples)
 
     def batches(self, model: Model, rows: int, batch_rows: int = 64) -> Iterator[Batch]:
-        """Some training rows, drawn by the seed, in batches."""
+        """Some training rows, drawn by the seed, in batches; what training changes of them follows from it, too."""
         examples = self.examples(model, rows)
         count = len(examples.group_N)
         for at in range(0, count, batch_rows):
-            yield examples.batch(np.arange(at, min(at + batch_rows, count)))
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed((self.seed * 1_000_003 + at) % 2**63)
+                batch = examples.batch(np.arange(at, min(at + batch_rows, count)))
+            yield batch
 
     def loss(self, model: Model, batch: Batch, objective: Objective | None = None) -> Tensor:
         """The objective on a batch, with its gradient; give the objective where it has projections of its own."""

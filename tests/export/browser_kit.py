@@ -73,14 +73,14 @@ class Server:
 
 
 def _slack(scores: Sequence[float]) -> float:
-    """The most that a product gains or loses where those with all but equal scores change places; those with equal
-    scores stay as they were."""
+    """The most that a product gains or loses where those with all but equal scores change places."""
+    if not scores:
+        return 0.0
     score_N = np.sort(np.array(scores))[::-1]
-    above_NN = score_N - score_N[:, None]
-    better_N = ((above_NN > 0) & (above_NN < _EQUAL)).sum(axis=1)
-    worse_N = ((above_NN < 0) & (above_NN > -_EQUAL)).sum(axis=1)
-    worth_N, rank_N = WEIGHT * reciprocal(len(score_N)), np.arange(len(score_N))
-    return float((worth_N[rank_N - better_N] - worth_N[np.minimum(rank_N + worse_N, len(score_N) - 1)]).max(initial=0))
+    near_NN = np.abs(score_N - score_N[:, None]) < _EQUAL
+    first_N, last_N = np.argmax(near_NN, axis=1), len(score_N) - 1 - np.argmax(near_NN[:, ::-1], axis=1)
+    worth_N = WEIGHT * reciprocal(len(score_N))
+    return float((worth_N[first_N] - worth_N[last_N]).max(initial=0))
 
 
 @contextmanager

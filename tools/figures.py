@@ -1,6 +1,7 @@
 """The figures of a run as Markdown, without a word of its data: for README and benchmarks.
 
-Run as ``python tools/figures.py runs/homedepot``; the run must have been evaluated.
+Run as ``python tools/figures.py runs/homedepot``; the run must have been evaluated. Those of its chains follow, where
+these were judged.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ def main(arguments: list[str]) -> int:
         return 2
     for folder in map(Path, arguments):
         try:
-            sys.stdout.write(tables(folder / "evaluate") + "\n")
+            parts = [folder / part for part in ("evaluate", "compressed")]
+            sys.stdout.write("\n\n".join(tables(part) for part in parts if part == parts[0] or part.exists()) + "\n")
         except (ShopstillError, FileNotFoundError) as fault:
             sys.stderr.write(f"{folder}: {fault}\n")
             return 1
@@ -34,7 +36,7 @@ def tables(folder: Path) -> str:
     """Quality of every model with intervals, what students keep, differences, and times."""
     evaluation = load(folder)
     latency = load_costs(folder).latency
-    parts = [_quality(evaluation), _kept(evaluation), _differences(evaluation), _times(latency) if latency else ""]
+    parts = [_quality(evaluation), *_kept(evaluation), _differences(evaluation), _times(latency) if latency else ""]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -48,12 +50,14 @@ def _said(score: Any) -> str:
     return "" if score is None else _interval(score.estimate)
 
 
-def _kept(evaluation: Evaluation) -> str:
-    rows = []
+def _kept(evaluation: Evaluation) -> tuple[str, str]:
+    gain, whole = [], []
     for student in evaluation.named("student"):
         found = [evaluation.kept_by(student, metric) for metric in evaluation.metrics]
-        rows.append([student, *("" if k is None or k.headroom is None else _percent(k.headroom) for k in found)])
-    return _table(["kept of the teacher's gain over random", *evaluation.metrics], rows)
+        gain.append([student, *(_percent(one and one.headroom) for one in found)])
+        whole.append([student, *(_percent(one and one.ratio) for one in found)])
+    heads = "kept of the teacher's gain over random", "of the teacher's"
+    return _table([heads[0], *evaluation.metrics], gain), _table([heads[1], *evaluation.metrics], whole)
 
 
 def _differences(evaluation: Evaluation) -> str:
@@ -86,8 +90,8 @@ def _interval(estimate: Estimate, *, signed: bool = False) -> str:
     return f"{estimate.value:{sign}.4f} [{estimate.low:{sign}.4f}, {estimate.high:{sign}.4f}]"
 
 
-def _percent(estimate: Estimate) -> str:
-    return f"{estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}]"
+def _percent(estimate: Estimate | None) -> str:
+    return "" if estimate is None else f"{estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}]"
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> str:

@@ -54,8 +54,8 @@ def _kept(evaluation: Evaluation) -> tuple[str, str]:
     gain, whole = [], []
     for student in evaluation.named("student"):
         found = [evaluation.kept_by(student, metric) for metric in evaluation.metrics]
-        gain.append([student, *(_percent(one and one.headroom) for one in found)])
-        whole.append([student, *(_percent(one and one.ratio) for one in found)])
+        gain.append([student, *(_percent(None if one is None else one.headroom) for one in found)])
+        whole.append([student, *(_percent(None if one is None else one.ratio) for one in found)])
     heads = "kept of the teacher's gain over random", "of the teacher's"
     return _table([heads[0], *evaluation.metrics], gain), _table([heads[1], *evaluation.metrics], whole)
 

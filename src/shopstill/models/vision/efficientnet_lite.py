@@ -62,7 +62,7 @@ class EfficientNetLiteBody(Body):
         """The last map of each size, in pixels of the scaled picture."""
         if self._scale != 1:
             size = [max(1, round(self._scale * side)) for side in x_BCHW.shape[2:]]
-            x_BCHW = F.interpolate(x_BCHW, size=size, mode="bilinear", align_corners=False, antialias=False)
+            x_BCHW = F.interpolate(x_BCHW, size=size, mode="bilinear", align_corners=False)
         return through(self.stem(x_BCHW), 2, self.blocks, self.last)
 
 

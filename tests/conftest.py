@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -85,17 +87,43 @@ def tiny_recipe(tiny_start: Path) -> Callable[..., dict[str, Any]]:
     return values
 
 
-def _write_tokenizer(path: Path, words: list[str]) -> None:
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+def _write_tokenizer(path: Path, titles: list[str]) -> None:
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.WordPiece())
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(vocab_size=VOCABULARY, special_tokens=SPECIAL, show_progress=False)
-    tokenizer.train_from_iterator(words, trainer)
-    places = [(name, tokenizer.token_to_id(name)) for name in ("[SEP]", "[CLS]")]
-    tokenizer.post_processor = processors.BertProcessing(*places)
+    split = tokenizer.pre_tokenizer.pre_tokenize_str
+    words = [word for title in titles for word, _ in split(tokenizer.normalizer.normalize_str(title))]
+    ids = {piece: at for at, piece in enumerate(_pieces(words))}
+    tokenizer.model = models.WordPiece(vocab=ids, unk_token="[UNK]")
+    tokenizer.add_special_tokens(SPECIAL)
+    tokenizer.post_processor = processors.BertProcessing(*((name, ids[name]) for name in ("[SEP]", "[CLS]")))
     tokenizer.save(str(path))
+
+
+def _pieces(words: list[str]) -> list[str]:
+    """The vocabulary that merging the commonest neighbours gives: the same on every run, as the library's trainer's,
+    which breaks ties by chance, is not."""
+    split = [[word[0], *(f"##{letter}" for letter in word[1:])] for word in words]
+    pieces = dict.fromkeys([*SPECIAL, *sorted({piece for parts in split for piece in parts})])
+    while len(pieces) < VOCABULARY:
+        pairs = Counter(pair for parts in split for pair in pairwise(parts))
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        merged = best[0] + best[1].removeprefix("##")
+        pieces[merged] = None
+        split = [_merged(parts, best, merged) for parts in split]
+    return [*pieces]
+
+
+def _merged(parts: list[str], pair: tuple[str, str], merged: str) -> list[str]:
+    out: list[str] = []
+    for part in parts:
+        if out and (out[-1], part) == pair:
+            out[-1] = merged
+        else:
+            out.append(part)
+    return out
 
 
 def _write_bert(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -21,13 +22,15 @@ from shopstill.serve.engine import search
 from shopstill.serve.engine.engine import Engine, create
 from shopstill.serve.engine.legs import reciprocal
 from shopstill.serve.engine.ranking import WEIGHT
-from shopstill.serve.forms import Answer, Product, Search
+from shopstill.serve.forms import Answer, Place, Product, Search
 from shopstill.serve.index.order import by_category
 
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="needs node to run the browser's modules")
 CLOSE = 3e-5
 """What two products with all but equal cosines change by, where they change places in the leg of vectors."""
+LISTED = 100
+"""Products that a server is asked for."""
 _EQUAL = 1e-5
 """The model's scores that are so close may come in either order: machines add numbers up in orders of their own."""
 
@@ -35,12 +38,12 @@ _EQUAL = 1e-5
 class Ranked(NamedTuple):
     """Rows, best first, and their scores.
 
-    By ``slack`` one of these scores may be another where products that the model holds for equal change places.
+    By its slack a score may be another, where the product changes places with those that the model holds for equal.
     """
 
     rows: list[int]
     scores: list[float]
-    slack: float = 0.0
+    slacks: Sequence[float] = ()
 
 
 class Server:
@@ -56,7 +59,7 @@ class Server:
 
     def answer(self, query: str, *, prefix: bool = False) -> tuple[Ranked, str | None]:
         """The best products, and the spelling that was searched for."""
-        found = self.search(Search(query=query, prefix=prefix, limit=100, budget_ms=10_000))
+        found = self.search(Search(query=query, prefix=prefix, limit=LISTED, budget_ms=10_000))
         return self.ranked(found), found.spelling
 
     def search(self, asked: Search) -> Answer:
@@ -68,19 +71,19 @@ class Server:
     def ranked(self, found: Answer) -> Ranked:
         """The products of an answer by their rows."""
         rows, scores = [self._row[hit.product.id] for hit in found.hits], [hit.score for hit in found.hits]
-        model = [hit.found_by["model"].score for hit in found.hits if "model" in hit.found_by]
-        return Ranked(rows, scores, _slack(model))
+        return Ranked(rows, scores, _slacks([hit.found_by.get("model") for hit in found.hits]))
 
 
-def _slack(scores: Sequence[float]) -> float:
-    """The most that a product gains or loses where those with all but equal scores change places."""
-    if not scores:
-        return 0.0
-    score_N = np.sort(np.array(scores))[::-1]
-    near_NN = np.abs(score_N - score_N[:, None]) < _EQUAL
-    first_N, last_N = np.argmax(near_NN, axis=1), len(score_N) - 1 - np.argmax(near_NN[:, ::-1], axis=1)
-    worth_N = WEIGHT * reciprocal(len(score_N))
-    return float((worth_N[first_N] - worth_N[last_N]).max(initial=0))
+def _slacks(found: Sequence[Place | None]) -> list[float]:
+    """The most that each product gains or loses where it changes places with those of all but equal scores."""
+    score_N = np.sort([one.score for one in found if one])
+    worth_N = WEIGHT * reciprocal(len(score_N))[::-1]
+
+    def slack(score: float) -> float:
+        near = slice(*np.searchsorted(score_N, [score - _EQUAL, score + _EQUAL]))
+        return float(np.ptp(worth_N[near]))
+
+    return [slack(one.score) if one else 0.0 for one in found]
 
 
 @contextmanager
@@ -113,13 +116,19 @@ class Model:
 
 def agree(found: Ranked, expected: Ranked, most: int = 10) -> None:
     """Hold an answer to the expected one; products whose scores are all but equal may change places."""
-    close = CLOSE + expected.slack
-    np.testing.assert_allclose(found.scores[:most], expected.scores[:most], atol=close)
-    scores = dict(zip(expected.rows, expected.scores, strict=True))
-    for row, score in zip(found.rows[:most], found.scores[:most], strict=True):
-        # What is not listed there any more may be no better than what is listed last.
-        known = scores.get(row, expected.scores[-1])
-        assert abs(known - score) < close, f"row {row} is not where it belongs: {found}, {expected}"
+    rows, scores = found.rows[:most], found.scores[:most]
+    assert len(rows) == len({*rows}) == len(expected.rows[:most])
+    assert scores == sorted(scores, reverse=True)
+    close = [CLOSE + slack for slack in expected.slacks]
+    known = {row: near for row, *near in zip(expected.rows, expected.scores, close, strict=True)}
+    # What an answer of full length does not list any more is no better than what it lists last.
+    unlisted = (expected.scores[-1], max(close)) if len(expected.rows) == LISTED else (math.inf, 0.0)
+    for row, score in zip(rows, scores, strict=True):
+        worth, near = known.get(row, unlisted)
+        assert abs(worth - score) < near, f"row {row} is not where it belongs: {found}, {expected}"
+    for row in known.keys() - {*rows}:
+        worth, near = known[row]
+        assert worth - near < scores[-1], f"row {row} is missing: {found}, {expected}"
 
 
 def in_node(folder: Path, **given: Any) -> dict[str, Any]:

@@ -65,16 +65,41 @@ def test_a_wrong_mapping_is_told_before_a_file_is_opened(table, file, message) -
 
 
 @pytest.mark.parametrize("table", ["judgments", "events"])
-def test_queries_with_ids_of_their_own_cannot_be_named_by_their_text(table: str) -> None:
+@pytest.mark.parametrize(
+    ("queries", "given", "message"),
+    [
+        (
+            {"query_id": "id", "text": "text"},
+            {"query": "q"},
+            "query: the queries have ids of their own; map query_id to",
+        ),
+        ({"text": "text"}, {"query_id": "id"}, "query_id: the queries have no ids of their own; map query to"),
+        ({"text": "text"}, {"query": "q", "query_id": "id"}, "query: query_id is mapped too; leave one out"),
+        (None, {"query": "q"}, "query: the shop has no queries; add them, with repeats: true from nowhere.csv"),
+        (None, {"query_id": "id"}, "query_id: the shop has no queries"),
+    ],
+)
+def test_queries_are_named_as_they_are_known(table: str, queries, given, message) -> None:
     columns = {"product_id": "p", **({"grade": "g"} if table == "judgments" else {"time": "t", "kind": "k"})}
-    queries = {"path": "q.csv", "columns": {"query_id": "id", "text": "text"}}
-    for own, given, message in (
-        (queries, {"query": "q"}, "columns.query: the queries have ids of their own; map query_id to"),
-        (None, {"query": "q", "query_id": "id"}, "columns.query: query_id is mapped too; leave one out"),
-    ):
-        mapped = {"queries": own, table: {"path": "nowhere.csv", "columns": {**columns, **given}}}
-        with pytest.raises(ConfigError, match=f"{table}.{message}"):
-            build(Columns, mapped).sources()
+    mapped = {
+        "queries": queries and {"path": "q.csv", "columns": queries},
+        table: {"path": "nowhere.csv", "columns": {**columns, **given}},
+    }
+    with pytest.raises(ConfigError, match=f"{table}.columns.{message}"):
+        build(Columns, mapped).sources()
+
+
+def test_queries_are_read_from_the_judgments_themselves(raw: Path, tmp_path: Path) -> None:
+    (raw / "g.csv").write_text("query,sku,name,grade\nmug,1,Mug,1\nmug,2,Pan,0\npan,2,Pan,1\n")
+    path, twice = {"path": raw / "g.csv"}, {"path": raw / "g.csv", "repeats": True}
+    mapped = {
+        "products": {**twice, "columns": {"product_id": "sku", "title": "name"}},
+        "queries": {**twice, "columns": {"text": "query"}},
+        "judgments": {**path, "columns": {"query": "query", "product_id": "sku", "grade": "grade"}},
+    }
+    shop = shop_of(build(Columns, mapped), tmp_path)
+    assert [shop.count(name) for name in ("products", "queries", "judgments")] == [2, 2, 3]
+    assert not rejected(tmp_path)
 
 
 def test_sources_hold_the_mapping_against_the_headers_of_the_files(raw: Path) -> None:

@@ -134,16 +134,29 @@ def _faults(table: str, file: TableFile) -> Iterator[str]:
 
 
 def _query_faults(files: Mapping[str, TableFile]) -> Iterator[str]:
-    """Tables that name queries by their text where these have ids of their own, or in two ways."""
+    """Tables that name queries in two ways, or in one that the queries do not have."""
     own = "queries" in files and "query_id" in _given(files["queries"])
     for table, file in files.items():
-        place, given = f"{table}.columns.{_QUERY}", _given(file)
-        if {_QUERY, "query_id"} <= given:
+        named = {_QUERY, "query_id"} & _given(file)
+        if table == "queries" or not named:
+            continue
+        place = f"{table}.columns.{min(named)}"
+        if len(named) == 2:
             yield f"{place}: query_id is mapped too; leave one out"
-        elif _QUERY in given and own:
+        elif "queries" not in files:
+            yield (
+                f"{place}: the shop has no queries; add them, with repeats: true from {file.path} itself where they "
+                "have no file of their own, or leave it out"
+            )
+        elif _QUERY in named and own:
             yield (
                 f"{place}: the queries have ids of their own; map query_id to the column of {file.path} that has "
                 "them, or leave query_id out of queries"
+            )
+        elif "query_id" in named and not own:
+            yield (
+                f"{place}: the queries have no ids of their own; map {_QUERY} to the column of {file.path} that has "
+                "their text, or query_id among the queries too"
             )
 
 

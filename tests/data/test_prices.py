@@ -25,6 +25,7 @@ from shopstill.data.readers.recbole import RecBole
         ("$12.50", 12.5), ("12,50", 12.5), ("12,50€", 12.5), ("1 299,00", 1299), ("1\u202f299,00\u00a0€", 1299),
         ("1'299.50 CHF", 1299.5), ("1.234.567", 1234567), ("1,234,567.8", 1234567.8), ("￥88", 88), ("0,125", 0.125),
         ("1234,567", 1234.567), ("1,299", None), ("1.299 €", None), ("1.299.00", None), ("12,50 / kg", None),
+        ("12,- €", 12), ("CHF 1'299.–", 1299), ("1.299,--", 1299), ("249:-", 249), ("12.50,-", None), ("12-", None),
         ("NEW 9.99", None), ("9.99 9.99", None), ("from 9.99", None), ("99¢", None), ("1٫5", None), ("€", None),
     ],
 )  # fmt: skip
@@ -34,12 +35,16 @@ def test_a_price_is_read_as_shops_write_it_where_it_cannot_be_mistaken(chunk, ta
     assert [r["value"] for r in done.rejects()] == ([written] if price is None else [])
 
 
-@pytest.mark.parametrize("written", ["12,50", "EUR 9,5", "1.299,00 €", "1.299.000", "0,125", "1234,567", "from 12,50"])
+@pytest.mark.parametrize(
+    "written", ["12,50", "EUR 9,5", "12,- €", "1.299,00 €", "1.299.000", "0,125", "1234,567", "from 12,50"]
+)
 def test_a_decimal_comma_or_two_points_say_that_points_part_thousands(written: str) -> None:
     assert points_part([pa.array(["1.299", None]), pa.array([written])])
 
 
-@pytest.mark.parametrize("written", ["9.99", "1,299", "1,299.00", "$1,299,000", "1.299", "1.299.00", "cheap", "", None])
+@pytest.mark.parametrize(
+    "written", ["9.99", "12.-", "1,299", "1,299.00", "$1,299,000", "1.299", "1.299.00", "cheap", "", None]
+)
 def test_other_prices_do_not(written: str | None) -> None:
     assert not points_part([pa.array(["1.299"]), pa.array([written], pa.string()), pa.array([1.5])])
 

@@ -17,14 +17,19 @@ _CODES = (
 )
 _SIGN = rf"(?:[A-Z]{{0,2}}[$£¥฿\u20a0-\u20c0＄￡￥]|{'|'.join(_CODES.split())}|kr\.?|zł|Kč|Ft|Fr\.|元|円|원)"
 _SPACE = r" \u00a0\u202f\u2009"
-_WRITTEN = re.compile(rf"(?:{_SIGN}[{_SPACE}]?)?(?P<number>[+-]?[0-9][0-9.,'’{_SPACE}]*?)(?:[{_SPACE}]?{_SIGN})?")
+_ROUND = "[.,:](?:--?|[–—])"
+_WRITTEN = re.compile(
+    rf"(?:{_SIGN}[{_SPACE}]?)?(?P<number>[+-]?[0-9][0-9.,'’{_SPACE}]*?)(?P<round>{_ROUND})?(?:[{_SPACE}]?{_SIGN})?"
+)
 _EITHER = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
 _GROUPED = re.compile(
     rf"(?P<whole>[+-]?[1-9][0-9]{{0,2}}(?P<by>[.,'’{_SPACE}])[0-9]{{3}}(?:(?P=by)[0-9]{{3}})*)"
     r"(?:(?!(?P=by))[.,](?P<cents>[0-9]+))?"
 )
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
-_POINTS_PART = r",([0-9]{1,2}|[0-9]{4,})[^0-9]*$|(^|[^0-9.,])0,[0-9]|[0-9]{4},[0-9]|\.[0-9]{3}(,[0-9]|\.[0-9]{3})"
+_POINTS_PART = (
+    r",([0-9]{1,2}|[0-9]{4,})[^0-9]*$|[0-9],[-–—]|(^|[^0-9.,])0,[0-9]|[0-9]{4},[0-9]|\.[0-9]{3}(,[0-9]|\.[0-9]{3})"
+)
 _SIMPLE = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?")
 
 
@@ -33,20 +38,25 @@ def amount(text: str) -> str:
 
     A currency's sign or code may stand before or after it. Of ``.`` and ``,`` the last is the decimal one where both
     are there; one that comes twice parts thousands; one alone is decimal, unless three digits behind it make it either.
+    A dash in the place of cents says that there are none.
 
     >>> [amount(text) for text in ("1.299,00 €", "$1,299.00", "EUR 12,50", "1 299,00", "1.299.000", "0,125", "9.99kr")]
     ['1299.00', '1299.00', '12.50', '1299.00', '1299000', '0.125', '9.99']
+    >>> [amount(text) for text in ("12,- €", "CHF 12.–", "1.299,--", "249:-", "1,29,-")]
+    ['12', '12', '1299', '249', '']
     >>> [amount(text) for text in ("1,299", "1.299 €", "from 9.99", "12,50 / kg", "1,29,90")]
     ['', '', '', '', '']
     """
     written = _WRITTEN.fullmatch(text.strip())
-    number = written["number"] if written else ""
-    if _EITHER.fullmatch(number):
+    if not written or (_EITHER.fullmatch(written["number"]) and not written["round"]):
         return ""
+    number = written["number"]
     if grouped := _GROUPED.fullmatch(number):
         whole = grouped["whole"].replace(grouped["by"], "")
-        return f"{whole}.{grouped['cents']}" if grouped["cents"] else whole
-    return number.replace(",", ".") if _SIMPLE.fullmatch(number) else ""
+        found = f"{whole}.{grouped['cents']}" if grouped["cents"] else whole
+    else:
+        found = number.replace(",", ".") if _SIMPLE.fullmatch(number) else ""
+    return "" if written["round"] and "." in found else found
 
 
 def price(text: str, parted: bool = False) -> str:

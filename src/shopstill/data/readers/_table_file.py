@@ -46,9 +46,9 @@ class TableFile:
             number of their line, such as texts that have a class and no id. A judgment without a ``gain`` has its
             grade's distance from ``zero``, or the label's own. A ``price`` may have a currency's sign or
             code before or after it, which is dropped, and either decimal convention where it cannot be mistaken:
-            ``1.299,00 €``, ``$1,299.00``, ``12,50``, ``1 299,00``. A bare ``1.299`` is a little more than one, as in
-            any number; ``1,299``, ``1.299 €``, and ``1.299`` in a file with prices such as ``12,50`` or ``1.299.000``,
-            may be either, so their rows are set aside like those of ``cheap``.
+            ``1.299,00 €``, ``$1,299.00``, ``12,50``, ``1 299,00``, ``12,-``. A bare ``1.299`` is a little more than
+            one, as in any number; ``1,299``, ``1.299 €``, and ``1.299`` in a file with prices such as ``12,50`` or
+            ``1.299.000``, may be either, so their rows are set aside like those of ``cheap``.
             A relative path of ``image`` is looked for beside the file.
         format: found by the name when ``auto``; ``json`` is JSON lines or one array.
         encoding: of text files.
@@ -86,6 +86,10 @@ class TableFile:
     def named(self) -> Mapping[str, str]:
         """Attribute → column."""
         return self.attributes if isinstance(self.attributes, Mapping) else {name: name for name in self.attributes}
+
+    def wanted(self) -> list[str]:
+        """The file's columns that are mapped, each once."""
+        return list(dict.fromkeys([*self.columns.values(), *self.named().values()]))
 
     def scale(self) -> Scale:
         """What the grades mean."""

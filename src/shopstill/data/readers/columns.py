@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,12 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shopstill.core.config import config
-from shopstill.core.errors import ConfigError, DataError, nearest
-from shopstill.data.chunk import Chunk, Raw, folded, query_ids
+from shopstill.core.errors import ConfigError, DataError
+from shopstill.data.chunk import Chunk, Raw, query_ids
 from shopstill.data.images.files import beside
 from shopstill.data.prices import points_part
 from shopstill.data.readers._delimited import Layout, read_delimited, read_header
 from shopstill.data.readers._files import Source, existing, sources_in
+from shopstill.data.readers._mapping import QUERY, faults, numbered
 from shopstill.data.readers._named import named_by_events
 from shopstill.data.readers._objects import as_list, as_map, as_text, read_objects
 from shopstill.data.readers._parquet import parquet_columns, read_parquet
@@ -32,8 +32,6 @@ _SUFFIXES: dict[str, tuple[str, ...]] = {
     "json": (".jsonl", ".ndjson", ".json"),
     "parquet": (".parquet", ".pq"),
 }
-_QUERY = "query"
-"""Stands for ``query_id`` where a file names queries by their text."""
 
 
 @config
@@ -69,7 +67,7 @@ class Columns:
             parted = _points_part(table, file)
             for name, raw in _raws(table, file):
                 names.add(name)
-                if _numbered(table, file) and len(names) > 1:
+                if numbered(table, file) and len(names) > 1:
                     raise DataError(f"{name}: is a second file of {file.path}; lines do for ids of one: map product_id")
                 chunk = replace(_chunk(table, file, name, raw), points_part=parted)
                 if table == "events" and self.products is None:
@@ -97,89 +95,14 @@ class Columns:
         found = [(table, file) for table, file in named if file is not None]
         if not found:
             raise ConfigError(f"reader columns: name at least one table: {', '.join(SCHEMAS)}")
-        if faults := [*(fault for table, file in found for fault in _faults(table, file)), *_query_faults(dict(found))]:
-            raise ConfigError("\n".join(faults))
+        if wrong := [*faults(dict(found))]:
+            raise ConfigError("\n".join(wrong))
         return found
-
-
-def _numbered(table: str, file: TableFile) -> bool:
-    """Whether rows are known by their line alone."""
-    return table == "products" and "product_id" not in file.columns
-
-
-def _faults(table: str, file: TableFile) -> Iterator[str]:
-    """What is wrong with a mapping, whatever the file holds."""
-    known = [*SCHEMAS[table].names, *((_QUERY,) if table in ("judgments", "events") else ())]
-    for option, given in (("columns", file.columns), ("constants", file.constants)):
-        for column in given:
-            if column not in known:
-                yield f"{table}.{option}.{column}: unknown column; {nearest(column, known)}"
-    for column in sorted({*file.columns} & {*file.constants}):
-        yield f"{table}.constants.{column}: is among the columns too; leave one out"
-    derived = {"query_id"} if table == "queries" or _QUERY in file.columns else set()
-    derived |= {"product_id"} if _numbered(table, file) else set()
-    derived |= {"gain", "grade" if "label" in file.columns else "gain"}
-    needed = [f.name for f in SCHEMAS[table] if not f.nullable and f.name not in derived]
-    for column in needed:
-        if column not in file.columns and column not in file.constants:
-            yield (
-                f"{table}.columns: lacks {column!r}, which every row needs; add {column}: <column of {file.path}>, or "
-                f"to {table}.constants {column}: <the value of every row>"
-            )
-    yield from _label_faults(table, file)
-    header = file.header or _wanted(file)
-    for column in _wanted(file):
-        if column not in header:
-            yield f"{table}.header: lacks {column!r}, which is mapped; {nearest(column, header)}"
-
-
-def _query_faults(files: Mapping[str, TableFile]) -> Iterator[str]:
-    """Tables that name queries in two ways, or in one that the queries do not have."""
-    own = "queries" in files and "query_id" in _given(files["queries"])
-    for table, file in files.items():
-        named = {_QUERY, "query_id"} & _given(file)
-        if table == "queries" or not named:
-            continue
-        place = f"{table}.columns.{min(named)}"
-        if len(named) == 2:
-            yield f"{place}: query_id is mapped too; leave one out"
-        elif "queries" not in files:
-            yield (
-                f"{place}: the shop has no queries; add them, with repeats: true from {file.path} itself where they "
-                "have no file of their own, or leave it out"
-            )
-        elif _QUERY in named and own:
-            yield (
-                f"{place}: the queries have ids of their own; map query_id to the column of {file.path} that has "
-                "them, or leave query_id out of queries"
-            )
-        elif "query_id" in named and not own:
-            yield (
-                f"{place}: the queries have no ids of their own; map {_QUERY} to the column of {file.path} that has "
-                "their text, or query_id among the queries too"
-            )
-
-
-def _given(file: TableFile) -> set[str]:
-    """Our columns that a file has."""
-    return {*file.columns, *file.constants}
-
-
-def _label_faults(table: str, file: TableFile) -> Iterator[str]:
-    """Labels that say nothing, or two things."""
-    if "label" in file.columns and "grade" not in file.columns and not file.labels:
-        yield f"{table}.labels: says nothing about the labels in {file.columns['label']!r}; add <label>: [grade, gain]"
-    spelt = defaultdict[str, list[str]](list)
-    for label in file.labels:
-        spelt[folded(label)].append(label)
-    for same in spelt.values():
-        if len({file.labels[label] for label in same}) > 1:
-            yield f"{table}.labels: {' and '.join(map(repr, same))} are one label, with different grades; keep one"
 
 
 def _check_header(table: str, file: TableFile) -> None:
     """Hold the mapping against what the file says of its columns; JSON says nothing before it is read."""
-    kind, wanted = _format(file), _wanted(file)
+    kind, wanted = _format(file), file.wanted()
     if kind == "parquet":
         parquet_columns(file.path, wanted)
     elif kind != "json":
@@ -187,13 +110,8 @@ def _check_header(table: str, file: TableFile) -> None:
             read_header(source, _layout(table, file, wanted, kind))
 
 
-def _wanted(file: TableFile) -> list[str]:
-    """The file's columns that are mapped, each once."""
-    return list(dict.fromkeys([*file.columns.values(), *file.named().values()]))
-
-
 def _raws(table: str, file: TableFile) -> Iterator[tuple[str, Raw]]:
-    wanted, kind = _wanted(file), _format(file)
+    wanted, kind = file.wanted(), _format(file)
     if kind == "parquet":
         for raw in read_parquet(file.path, wanted, table=table):
             yield str(file.path), raw
@@ -224,7 +142,7 @@ def _layout(table: str, file: TableFile, wanted: list[str], kind: str) -> Layout
 
 
 def _objects(table: str, file: TableFile, source: Source) -> Iterator[Raw]:
-    kinds: dict[str, Any] = dict.fromkeys(_wanted(file), as_text)
+    kinds: dict[str, Any] = dict.fromkeys(file.wanted(), as_text)
     if "category" in file.columns:
         kinds[file.columns["category"]] = partial(as_list, separator=file.category_separator)
     if "attributes" in file.columns:
@@ -252,7 +170,7 @@ def _chunk(table: str, file: TableFile, name: str, raw: Raw) -> Chunk:
     for column, value in file.constants.items():
         data = data.append_column(column, pa.array([value] * len(raw.lines), pa.string()))
     data = _with_query_ids(table, data)
-    if _numbered(table, file):
+    if numbered(table, file):
         data = data.append_column("product_id", raw.lines.cast(pa.string()))
     for column, mapping in file.values.items():
         if column in data.column_names:
@@ -283,8 +201,8 @@ def _found(images: pa.ChunkedArray, folder: Path) -> pa.Array:
 def _with_query_ids(table: str, data: pa.Table) -> pa.Table:
     if table == "queries" and "query_id" not in data.column_names:
         return data.append_column("query_id", query_ids(data["text"]))
-    if _QUERY in data.column_names:
-        return data.drop_columns([_QUERY]).append_column("query_id", query_ids(data[_QUERY]))
+    if QUERY in data.column_names:
+        return data.drop_columns([QUERY]).append_column("query_id", query_ids(data[QUERY]))
     return data
 
 

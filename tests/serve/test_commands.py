@@ -18,10 +18,11 @@ from shopstill.serve.forms import Product
 from shopstill.serve.index.live import Live
 
 
-def test_a_server_answers_until_it_is_stopped(bundles: Bundles, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["static towers, interaction", None])
+def test_a_server_answers_until_it_is_stopped(bundles: Bundles, tmp_path: Path, kind: str | None) -> None:
     rows = [{"id": str(n), "title": f"red mug {n}"} for n in range(20)]
     (tmp_path / "goods.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    command = ["serve", str(bundles("static towers, interaction")), "--products", str(tmp_path / "goods.jsonl")]
+    command = ["serve", *([str(bundles(kind))] if kind else []), "--products", str(tmp_path / "goods.jsonl")]
     command += ["--index", str(tmp_path / "index"), "--port", "0", "--set", "workers=1"]
     with subprocess.Popen([sys.executable, "-m", "shopstill", *command], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -52,6 +53,11 @@ def test_what_cannot_be_served_is_told_with_the_fix(
     base = ["serve", str(bundles("static towers, interaction")), "--index", str(tmp_path / "index")]
     assert cli.main([*base, *change]) == 1
     assert told in capsys.readouterr().err
+
+
+def test_a_shadow_needs_a_model_beside_it(bundles: Bundles, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["serve", "--shadow", str(bundles("static towers, interaction"))]) == 1
+    assert "is compared with a model that answers; name its bundle" in capsys.readouterr().err
 
 
 def test_a_faulty_product_is_named_by_file_and_line(

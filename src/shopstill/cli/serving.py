@@ -28,17 +28,27 @@ _PLACES = ("host", "port", "keys", "models", "report")
 
 def add(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add the commands."""
+    _add_serve(commands)
+    _add_key(commands)
+
+
+def _add_serve(commands: Commands[argparse.ArgumentParser]) -> None:
     one = commands.add_parser(
         "serve",
         help="answer searches with a bundle: a page, and an API",
-        description="Answer searches with a bundle: a page, and an API. No torch is needed.",
+        description="Answer searches with a bundle, histories with --recommend, products with --categorise: a page, "
+        "and an API. No torch is needed.",
     )
     one.set_defaults(do=_serve)
-    one.add_argument("bundle", type=Path, help="folder that shopstill export wrote")
+    one.add_argument(
+        "bundle", type=Path, nargs="?", help="folder that shopstill export wrote; without one, words alone find"
+    )
     one.add_argument(
         "--products", type=Path, help="catalogue of a new index: .jsonl, .parquet, .csv, .tsv, a shop, or a run"
     )
-    one.add_argument("--index", type=Path, metavar="FOLDER", help="where the index lies (default: indexes/BUNDLE)")
+    one.add_argument(
+        "--index", type=Path, metavar="FOLDER", help="where the index lies (default: indexes/BUNDLE, or indexes/words)"
+    )
     one.add_argument("--anew", action="store_true", help="build the index anew from --products; changes to it are lost")
     one.add_argument(
         "--also", type=Path, action="append", default=[], metavar="BUNDLE", help="load it beside, to compare"
@@ -61,6 +71,9 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="another setting, such as workers=4"
     )
     one.add_argument("-q", "--quiet", action="store_true", help="no line for each request")
+
+
+def _add_key(commands: Commands[argparse.ArgumentParser]) -> None:
     key = commands.add_parser(
         "key", help="make an API key", description="Make an API key; it is shown once, and only its hash is kept."
     )
@@ -86,7 +99,9 @@ def _opened(options: argparse.Namespace) -> Engine:
     from shopstill.serve.engine.engine import Engine
     from shopstill.serve.engine.shadow import Shadowing
 
-    index = options.index or Path("indexes") / read(options.bundle).name
+    if options.shadow and options.bundle is None:
+        raise ConfigError(f"--shadow {options.shadow}: is compared with a model that answers; name its bundle, too")
+    index = options.index or Path("indexes") / (read(options.bundle).name if options.bundle else "words")
     indexed(index, options.bundle, options.products, anew=options.anew)
     shadow = (
         Shadowing(bundle=options.shadow, share=options.shadow_share, alarm=options.alarm) if options.shadow else None
@@ -104,7 +119,7 @@ def _opened(options: argparse.Namespace) -> Engine:
     return engine
 
 
-def indexed(index: Path, bundle: Path, products: Path | None, *, anew: bool = False) -> None:
+def indexed(index: Path, bundle: Path | None, products: Path | None, *, anew: bool = False) -> None:
     """Make an index, where there is none or it is to be made anew.
 
     Raises:

@@ -165,7 +165,7 @@ class Answer:
         reranked: results that the model put in order.
         took_ms: in all.
         stages_ms: of each stage.
-        model: that answered.
+        model: that answered; empty where words alone did.
         generation: of the index; it changes when the index is built anew.
     """
 

@@ -19,7 +19,7 @@ from shopstill.serve.categories import Categorise, Categorised
 from shopstill.serve.cleaning import cleaned
 from shopstill.serve.engine.categorise import Categorisers
 from shopstill.serve.engine.compare import compare
-from shopstill.serve.engine.errors import UnknownModel, UnknownProduct
+from shopstill.serve.engine.errors import UnknownProduct
 from shopstill.serve.engine.models import Models
 from shopstill.serve.engine.ranking import Pace
 from shopstill.serve.engine.recent import Recent
@@ -43,8 +43,7 @@ from shopstill.serve.forms import (
 )
 from shopstill.serve.index import live
 from shopstill.serve.index.catalogue import Catalogue
-from shopstill.serve.index.live import Live, Snapshot
-from shopstill.serve.index.ready import Ready
+from shopstill.serve.index.live import Live
 from shopstill.serve.recommendations import Recommend, Recommended
 
 log = logging.getLogger(__name__)
@@ -65,12 +64,15 @@ class Engine:
         self.recommenders, self.categorisers = Recommenders(), Categorisers()
 
     @classmethod
-    def open(cls, index: Path, bundle: Path, *, threads: int = 1, shadow: Shadowing | None = None) -> Engine:
+    def open(
+        cls, index: Path, bundle: Path | None = None, *, threads: int = 1, shadow: Shadowing | None = None
+    ) -> Engine:
         """Open an index with a model.
 
         Args:
             index: folder that ``create`` wrote.
-            bundle: folder of the model that answers, unless another one did when the index was last open.
+            bundle: folder of the model that answers, unless another one did when the index was last open; without any
+                words alone find and order.
             threads: threads that one search may use.
             shadow: a second model to compare with.
 
@@ -95,7 +97,8 @@ class Engine:
         """
         now, name = self._live.now, asked.model or self._models.active
         pace = self._models.paces.setdefault(name, Pace())
-        served = Served(name=name, model=self._model(now, name), pace=pace, recent=self._recent)
+        model = self._models.ready(name, now) if name else None
+        served = Served(name=name, model=model, pace=pace, recent=self._recent)
         answer = search(now.catalogue, served, asked)
         if answer.query and asked.offset == 0:
             self._models.recorded.append(answer.query)
@@ -109,15 +112,15 @@ class Engine:
         return suggestions(self._live.now.catalogue, normalise(text) + ended, limit) if text.strip() else []
 
     def similar(self, product_id: str, limit: int = 12) -> list[Hit]:
-        """The products nearest to one; by words where the model has no vectors.
+        """The products nearest to one; by words where there is no model with vectors.
 
         Raises:
             UnknownProduct: it is not in the catalogue.
         """
         now = self._live.now
         catalogue, row = now.catalogue, _row(now.catalogue, product_id)
-        ready = self._model(now, self._models.active)
-        if ready.near is None:
+        ready = now.ready.get(self._models.active)
+        if ready is None or ready.near is None:
             asked = Search(query=catalogue.product(row).title[:LONGEST], limit=min(100, limit + 1), rerank=False)
             return [hit for hit in self.search(asked).hits if hit.product.id != product_id][:limit]
         rows, scores = ready.nearest(ready.vectors(np.array([row]))[0], limit + 1, catalogue.alive_P)
@@ -143,7 +146,7 @@ class Engine:
 
     def score(self, query: str, texts: Sequence[str], model: str | None = None) -> list[float]:
         """Scores of texts that the caller brings, for a query."""
-        bundle = self._model(self._live.now, model).bundle
+        bundle = self._models.ready(model).bundle
         asked = normalise(query)
         return _first(bundle.score([(asked, normalise(text)) for text in texts])) if texts else []
 
@@ -155,7 +158,7 @@ class Engine:
         """
         now = self._live.now
         rows = np.array([_row(now.catalogue, one) for one in ids], np.int64)
-        return _first(self._model(now, model).score(normalise(query), rows)) if len(rows) else []
+        return _first(self._models.ready(model, now).score(normalise(query), rows)) if len(rows) else []
 
     def embed(self, texts: Sequence[str], side: Side, model: str | None = None) -> np.ndarray:
         """Unit vectors [N, D] of queries or of products.
@@ -163,7 +166,7 @@ class Engine:
         Raises:
             DataError: the model reads pairs alone, and has no vectors.
         """
-        towers = self._model(self._live.now, model).bundle.towers
+        towers = self._models.ready(model).bundle.towers
         if towers is None:
             name = model or self._models.active
             raise DataError(f"model {name!r}: reads pairs alone and has no vectors; name a model with towers")
@@ -178,12 +181,12 @@ class Engine:
         now, name = self._live.now, model or self._models.active
         product = now.catalogue.product(_row(now.catalogue, product_id))
         typed = normalise(query)
-        return why(name, self._model(now, name).bundle, typed, product, corrected(now.catalogue, typed))
+        return why(name, self._models.ready(name, now).bundle, typed, product, corrected(now.catalogue, typed))
 
     def compare(self, query: str, one: str, other: str, limit: int = 10) -> Comparison:
         """The same candidates, as the first model finds them, in the order of two models."""
         now = self._live.now
-        sides = tuple((name, self._model(now, name)) for name in (one, other))
+        sides = tuple((name, self._models.ready(name, now)) for name in (one, other))
         return compare(now.catalogue, normalise(query), (sides[0], sides[1]), limit)
 
     def put(self, products: Sequence[Product]) -> Changed:
@@ -262,22 +265,15 @@ class Engine:
             self._shadow.close()
         self._live.close()
 
-    def _model(self, now: Snapshot, name: str | None) -> Ready:
-        """A model as one request sees it, with the catalogue of the same moment."""
-        found = now.ready.get(name or self._models.active)
-        if found is None:
-            raise UnknownModel(name or self._models.active, now.ready)
-        return found
 
-
-def create(index: Path, bundle: Path, products: Iterable[Product], total: int, *, anew: bool = False) -> None:
+def create(index: Path, bundle: Path | None, products: Iterable[Product], total: int, *, anew: bool = False) -> None:
     """Write an index of products, with what a model needs of them; ``anew`` in the place of one that is there.
 
     Raises:
         ArtifactError: there is an index already, a process serves it, or there is no bundle.
         DataError: two products have the same id.
     """
-    live.create(index, map(cleaned, products), [bundle], total, anew=anew)
+    live.create(index, map(cleaned, products), [bundle] if bundle else [], total, anew=anew)
 
 
 def _shadow(index: Live, models: Models, wanted: Shadowing) -> Shadow:

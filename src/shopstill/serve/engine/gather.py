@@ -47,13 +47,13 @@ class Gathered:
     listed: np.ndarray
 
 
-def gathered(catalogue: Catalogue, model: Ready, asked: Search, clock: Clock) -> Gathered:
+def gathered(catalogue: Catalogue, model: Ready | None, asked: Search, clock: Clock) -> Gathered:
     """What the legs find and fits; only where none of it fits, what they find looking through nothing but what fits."""
     wanted, legs = Wanted.of(asked.filters, catalogue.values), dict[str, Brought]()
     found, every = matched(catalogue, asked, wanted, clock)
     if "lexical" in asked.legs:
         legs["lexical"] = (found.rows[:LEXICAL], found.scores[:LEXICAL])
-    if "dense" in asked.legs and asked.query and model.near is not None:
+    if "dense" in asked.legs and asked.query and model is not None and model.near is not None:
         with clock.stage("dense"):
             legs["dense"] = dense(catalogue, model, asked.query)
     worded = every and "lexical" in legs
@@ -95,7 +95,7 @@ def _less(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _resort(
-    catalogue: Catalogue, model: Ready, asked: Search, wanted: Wanted, legs: Mapping[str, Brought]
+    catalogue: Catalogue, model: Ready | None, asked: Search, wanted: Wanted, legs: Mapping[str, Brought]
 ) -> dict[str, Brought]:
     """What the same legs find looking through nothing but what fits: what has any of the words, and what is nearest."""
     found, words = dict[str, Brought](), catalogue.words
@@ -103,15 +103,15 @@ def _resort(
         any_word = words.query(asked.query, wanted, prefix=asked.prefix, every=False)
         best = words.search(any_word, LEXICAL, count=False)
         found["lexical"] = (best.rows, best.scores)
-    if "dense" in legs:
+    if model is not None and "dense" in legs:
         found["dense"] = nearest_that_fit(catalogue, model, asked.query, wanted)
     return found
 
 
-def _fused(model: Ready, query: str, legs: Mapping[str, Brought]) -> Pool:
+def _fused(model: Ready | None, query: str, legs: Mapping[str, Brought]) -> Pool:
     """What the legs found, put together as the model was shipped for."""
-    weight = model.bundle.manifest.fusion
-    if weight is None or len(legs) < len(WEIGHTS):
+    weight = None if model is None else model.bundle.manifest.fusion
+    if model is None or weight is None or len(legs) < len(WEIGHTS):
         return fuse(legs)
     return blend(legs, weight, lambda rows: model.vectors(rows) @ model.vector(query))
 

@@ -15,12 +15,12 @@ import numpy as np
 from shopstill.core.errors import ArtifactError, DataError
 from shopstill.serve.bundle.load import Bundle, load_texts
 from shopstill.serve.bundle.manifest import MANIFEST, read
-from shopstill.serve.engine.errors import UnknownModel
+from shopstill.serve.engine.errors import NoModel, UnknownModel
 from shopstill.serve.engine.ranking import Pace
 from shopstill.serve.forms import ModelState
 from shopstill.serve.index.catalogue import Catalogue
 from shopstill.serve.index.generation import text_of
-from shopstill.serve.index.live import Live
+from shopstill.serve.index.live import Live, Snapshot
 from shopstill.serve.index.ready import Ready
 
 RECORDED = 64
@@ -112,12 +112,20 @@ class Models:
             self.previous = None if self.previous == name else self.previous
             self._save()
 
-    def ready(self, name: str | None) -> Ready:
-        """A loaded model; the active one where none is named."""
-        models = self.live.now.ready
-        found = models.get(name or self.active)
+    def ready(self, name: str | None, now: Snapshot | None = None) -> Ready:
+        """A loaded model; the active one where none is named.
+
+        Args:
+            name: of the model.
+            now: the moment that a request sees, with the catalogue of the same moment; None for this one.
+
+        Raises:
+            UnknownModel: it is not loaded.
+        """
+        wanted, models = name or self.active, (now or self.live.now).ready
+        found = models.get(wanted)
         if found is None:
-            raise UnknownModel(name or self.active, models)
+            raise UnknownModel(wanted, models) if wanted else NoModel("a model of texts", "its")
         return found
 
     def state(self, name: str) -> ModelState:
@@ -138,25 +146,33 @@ class Models:
         """All loaded models."""
         return [self.state(name) for name in self.live.now.ready]
 
-    def resume(self, folder: Path) -> None:
-        """Take up the models of the last start, and the one that this start names: it answers, if it is new.
+    def resume(self, folder: Path | None) -> None:
+        """Take up the models of the last start, and the one that this start names, if any: it answers, if it is new.
 
         What is remembered changes only when all of this has succeeded.
         """
         with self._changing:
-            stated, named = self._stated(), read(folder)
+            stated = self._stated()
             for name, path in stated["models"].items():
                 if (Path(path) / MANIFEST).exists():
                     self._take(name, Path(path))
             ready = self.live.now.ready
-            known = {one.bundle.manifest.digest: name for name, one in ready.items()}
-            self.active = stated["active"] if stated["active"] in ready else known.get(named.digest, self.active)
+            self.active = stated["active"] if stated["active"] in ready else self.active
             self.previous = stated["previous"] if stated["previous"] in ready else None
-            if named.digest not in known:
-                name = named.name if named.name not in ready else f"{named.name}-{named.digest[:6]}"
-                self._take(name, folder)
-                self.previous, self.active = self.active if self.active in ready else None, name
+            if folder is not None:
+                self._take_named(folder, known=stated["active"] in ready)
             self._save()
+
+    def _take_named(self, folder: Path, *, known: bool) -> None:
+        """Let the model that a start names answer, unless it is loaded already, and another one is known to answer."""
+        ready, named = self.live.now.ready, read(folder)
+        same = {one.bundle.manifest.digest: name for name, one in ready.items()}
+        if named.digest in same:
+            self.active = self.active if known else same[named.digest]
+            return
+        name = named.name if named.name not in ready else f"{named.name}-{named.digest[:6]}"
+        self._take(name, folder)
+        self.previous, self.active = self.active if self.active in ready else None, name
 
     def _stated(self) -> dict[str, Any]:
         path = self.live.folder / _STATED

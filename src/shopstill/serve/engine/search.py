@@ -55,10 +55,10 @@ class Ranking:
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """A model as it answers: its name, how fast it is, and what it ranked of late."""
+    """A model as it answers: its name, how fast it is, and what it ranked of late; or none, and words alone answer."""
 
     name: str
-    model: Ready
+    model: Ready | None
     pace: Pace
     recent: Recent[Ranking]
 
@@ -104,7 +104,7 @@ def _ranked(catalogue: Catalogue, served: Served, asked: Search, clock: Clock) -
     if asked.sort != "relevance":
         return _by_price(catalogue, asked, clock)
     # By content, not by name: another model may be loaded under the name of one that is gone.
-    model = served.model.bundle.manifest.digest
+    model = "" if served.model is None else served.model.bundle.manifest.digest
     what = (asked.query, asked.prefix, asked.legs, asked.rerank, model, form.dump_json(asked.filters))
     key = (*what, catalogue.generation.name, catalogue.number)
     found = served.recent.get(key)
@@ -125,12 +125,12 @@ def _deepened(catalogue: Catalogue, asked: Search, found: Ranking, clock: Clock)
     return replace(found, rows=rows, scores=scores)
 
 
-def _ranking(catalogue: Catalogue, model: Ready, pace: Pace, asked: Search, clock: Clock) -> Ranking:
+def _ranking(catalogue: Catalogue, model: Ready | None, pace: Pace, asked: Search, clock: Clock) -> Ranking:
     found = gathered(catalogue, model, asked, clock)
     pool = found.pool
     known = partial(Ranking, pool=pool, total=found.total, every=found.every, listed=found.listed)
     rows, scores = pool.rows.copy(), pool.scores.copy()
-    if pool.final or not (asked.rerank and asked.query and len(pool.rows)):
+    if model is None or pool.final or not (asked.rerank and asked.query and len(pool.rows)):
         return known(rows=rows, scores=scores, judged=_NOTHING)
     with clock.stage("rerank"):
         best = pool.rows[:RERANKED]

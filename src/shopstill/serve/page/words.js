@@ -17,7 +17,7 @@ const EN = {
   scale: "How much the score falls without a word", scale_less: "pulls down", scale_more: "lifts", nothing: "Nothing to show here.", no_query: "Search for something to see why products are found.",
   similar: "Similar products", left: "Left model", right: "Right model", swap: "Swap", tau: "Kendall’s τ", tau_hint: "how far two orders agree: 1 the same, −1 reversed",
   shared: "of the first ten in both", only: "only here", same: "same place", compare_hint: "The same candidates, put in order by two models; filters are left aside.",
-  compare_query: "Type a query to compare two models.", one_model: "Only one model is loaded. Load a second one to compare.", place_of: "{n} there", took_model: "{n} ms", times: "{n} times as fast",
+  compare_query: "Type a query to compare two models.", one_model: "Load two models to compare them.", place_of: "{n} there", took_model: "{n} ms", times: "{n} times as fast",
 };
 
 const ZH = {
@@ -36,7 +36,7 @@ const ZH = {
   scale: "去掉一个词后得分下降多少", scale_less: "拉低", scale_more: "抬高", nothing: "没有可显示的内容。", no_query: "搜索后可查看商品出现的原因。",
   similar: "相似商品", left: "左侧模型", right: "右侧模型", swap: "互换", tau: "肯德尔 τ", tau_hint: "两种排序的一致程度：1 相同，−1 相反",
   shared: "前十名中两边共有", only: "仅此处有", same: "位置相同", compare_hint: "同一批候选商品由两个模型排序，不应用筛选。",
-  compare_query: "输入搜索词以对比两个模型。", one_model: "只加载了一个模型，再加载一个即可对比。", place_of: "对侧第 {n}", took_model: "{n} 毫秒", times: "快 {n} 倍",
+  compare_query: "输入搜索词以对比两个模型。", one_model: "加载两个模型后即可对比。", place_of: "对侧第 {n}", took_model: "{n} 毫秒", times: "快 {n} 倍",
 };
 
 const WORDS = { en: EN, zh: ZH };

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.export import history_kit
 from tests.serve.conftest import Bundles
 from tests.serve.engine.test_engine import MUGS, TOWERS
 
 from shopstill.serve.engine.engine import Engine, create
 from shopstill.serve.engine.errors import NoModel, UnknownModel
 from shopstill.serve.forms import Filters, Product, Search
+from shopstill.serve.recommendations import Recommend
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def test_all_that_needs_no_model_is_there(alone: Engine, goods: list[Product]) -
     alone.put(MUGS)
     brand = next(product.brand for product in goods if product.brand)
     within = alone.search(Search(query=goods[0].title, filters=Filters(brand=(brand,)), limit=50))
-    assert {hit.product.brand for hit in within.hits} <= {brand}
+    assert {hit.product.brand for hit in within.hits} == {brand}
     assert alone.search(Search(query="red mug")).total >= 1
     assert alone.search(Search(query="", sort="price_asc", limit=5)).hits
     assert all(hit.product.id != MUGS[0].id for hit in alone.similar(MUGS[0].id))
@@ -45,6 +47,16 @@ def test_all_that_needs_no_model_is_there(alone: Engine, goods: list[Product]) -
     alone.rebuild()
     assert alone.product(MUGS[0].id) == MUGS[0]
     assert (alone.models(), alone.facts()["active"]) == ([], "")
+
+
+def test_what_comes_next_needs_no_model_of_texts(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    products = [Product(id=f"item {at}", title=f"mug {at}") for at in range(1, 20)]
+    create(tmp_path / "index", None, products, len(products))
+    opened = Engine.open(tmp_path / "index")
+    opened.recommenders.load(history_kit.written("item_mean", lambda: tmp_path_factory.mktemp("histories"))[1])
+    found = opened.recommend(Recommend(history=("item 5", "item 9"), limit=3, exclude=("item 1",)))
+    assert len({item.id for item in found.items} - {"item 5", "item 9", "item 1"}) == 3
+    opened.close()
 
 
 def test_what_needs_a_model_says_how_to_have_one(alone: Engine, goods: list[Product]) -> None:
